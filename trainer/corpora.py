@@ -65,7 +65,8 @@ SOURCES = {
             "descriptions",
             (),
             "as the packages described (index of Debian main, DFSG-free)",
-            "long English descriptions of the package index; paragraphs seen before dropped; "
+            "long English descriptions of the package index of the release, without its updates; "
+            "paragraphs seen before dropped; "
             "blocks of 20 neighbours by name kept together in the split",
         ),
         Source(
@@ -128,10 +129,17 @@ def _gcide(folder: Path) -> Iterator[Document]:
         yield entry.split("\\")[0].split("\n")[0].strip().lower(), entry
 
 
+def _moves(index: Path) -> bool:
+    """Whether a file belongs to a suite that changes between two releases of the distribution."""
+    return "-security_" in index.name or "-updates_" in index.name
+
+
 def _descriptions(folder: Path) -> Iterator[Document]:
     seen: set[str] = set()
     texts: dict[str, str] = {}
     for index in sorted(folder.glob("*_main_i18n_Translation-en")):
+        if _moves(index):
+            continue
         for record in index.read_text("utf-8").split("\n\n"):
             name = record.partition("Package: ")[2].partition("\n")[0]
             lines = record.partition("Description-en: ")[2].split("\n")
@@ -228,6 +236,8 @@ def _fetch(source: Source, work: Path) -> tuple[Path, str]:
         subprocess.run(["apt-get", *flags, "-qq", "update"], check=True)
         dates = []
         for release in sorted(folder.glob("*InRelease")):
+            if _moves(release):
+                continue
             fields = dict(re.findall(r"(?m)^(Codename|Date): (.*)$", release.read_text()))
             dates.append(f"{fields['Codename']} of {fields['Date']}")
         return folder, "index of " + "; ".join(dates)

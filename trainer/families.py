@@ -193,54 +193,47 @@ def grid() -> list[Job]:
                     job = Job(family, names[family][slot], seed, seed)
                     jobs.append(replace(job, **changes))
 
-    # 1, 2: one seed of everything to 2 Mi tokens, and a few more seeds of the cheap sizes.
-    each(main, range(5), range(1), tokens=2 * MEBI)
-    each(rest, range(3), range(1), tokens=2 * MEBI)
-    each(rest[:2], range(3, 6), range(1), tokens=2 * MEBI)
-    each((*main, *rest[:2]), range(5, WIDE), range(1), tokens=MEBI)
-    each(rest[2:], range(3, 4), range(1), tokens=2 * MEBI)
-    each(main, range(5, 6), range(1), tokens=2 * MEBI)
-    each(rest[2:], range(4, 5), range(1), tokens=2 * MEBI)
-    each(main[:1], range(3), range(1, 3), tokens=2 * MEBI)
-    each(main, range(6, WIDE), range(1), tokens=2 * MEBI)
-    each(rest[2:], range(5, 6), range(1), tokens=2 * MEBI)
-    each(rest[2:], range(6, WIDE), range(1), tokens=MEBI)
-    each(rest[:1], range(4), range(1, 3), tokens=2 * MEBI)
+    def alone(family: str, slots: tuple[int, ...], tokens: int) -> None:
+        for other in range(1, 5):
+            for slot in slots:
+                for seeds in ((other, 0), (0, other)):
+                    jobs.append(Job(family, names[family][slot], *seeds, tokens=tokens))
+
+    # 1: one seed of everything to 2 Mi tokens.
+    each((*main, *rest), range(5), range(1), tokens=2 * MEBI)
+    each((*main, *rest), range(5, 6), range(1), tokens=2 * MEBI)
+    each((*main, *rest), range(6, WIDE), range(1), tokens=2 * MEBI)
+    # 2: seeds, schedules, each seed alone and longer trunks in the cheapest family, which has
+    # no plateau; then seeds and schedules of a transformer.
+    each(rest[:1], range(SMALL), range(1, 5), tokens=2 * MEBI)
+    each(rest[:1], range(SMALL, WIDE), range(1, 3), tokens=2 * MEBI)
     for schedule, tokens in (("cosine", 2 * MEBI), ("cosine-half", MEBI)):
-        each(main[:1], range(3), range(1), schedule=schedule, tokens=tokens)
-    each(rest[:1], range(3), range(3, 5), tokens=2 * MEBI)
-    each(main[1:], range(3), range(1, 3), tokens=2 * MEBI)
-    each(rest, range(6, WIDE), range(1), tokens=2 * MEBI)
-    each(main, range(3, 4), range(1, 3), tokens=2 * MEBI)
-    # 3: the same trunks to 4 Mi tokens, and the other seeds.  A trunk goes on where it was.
-    each(main, range(4), range(3))
-    each(rest, range(4), range(1))
-    each(main, range(4), range(3, 5))
-    each(main, range(4, WIDE), range(1))
-    each(main, range(4, SMALL), range(1, 5))
-    each(main, range(3), range(1), tokens=16 * MEBI)
-    each(rest, range(4, WIDE), range(1))
-    each(main, range(SMALL, WIDE), range(1, 3))
-    # 4: schedules, and each seed alone.
-    for slot in (0, 1, 2, 3, 4):
-        each(main[:1], range(slot, slot + 1), range(1), schedule="cosine", tokens=4 * MEBI)
-        each(main[:1], range(slot, slot + 1), range(1), schedule="cosine-half", tokens=2 * MEBI)
-    for other in range(1, 5):
-        for slot in (1, 3):
-            for init_seed, data_seed in ((other, 0), (0, other)):
-                jobs.append(Job("house-prose", names["house-prose"][slot], init_seed, data_seed))
-    for schedule, tokens in (("cosine", 4 * MEBI), ("cosine-half", 2 * MEBI)):
-        each(main[:1], range(SMALL, WIDE), range(1), schedule=schedule, tokens=tokens)
-    # 5: seeds of the other families.
-    each(rest, range(SMALL), range(1, 3))
-    each(rest, range(SMALL, WIDE), range(1, 3))
-    # 6: longer and larger.
+        each(rest[:1], range(WIDE), range(1), schedule=schedule, tokens=tokens)
+    alone("house-lstm", (0, 3), 2 * MEBI)
+    each(rest[:1], range(3), range(1), tokens=16 * MEBI)
+    each(main[:1], range(4), range(1, 5), tokens=2 * MEBI)
+    each(main[:1], range(4, SMALL), range(1, 5), tokens=2 * MEBI)
+    each(main[:1], range(SMALL, WIDE), range(1, 3), tokens=2 * MEBI)
+    each(rest[:1], range(3, SMALL), range(1))
+    each(rest[1:2], range(SMALL), range(1, 3), tokens=2 * MEBI)
+    for schedule, tokens in (("cosine", 2 * MEBI), ("cosine-half", MEBI)):
+        each(main[:1], range(SMALL), range(1), schedule=schedule, tokens=tokens)
+    each(main, range(3), range(1), tokens=8 * MEBI)
+    # 3: the trunks to 4 Mi tokens, and the other seeds.  A trunk goes on where it was.
+    each((*main, *rest), range(4), range(1))
+    each((*main, *rest), range(4, WIDE), range(1))
+    each(main[1:], range(SMALL), range(1, 5), tokens=2 * MEBI)
+    each(main[1:], range(SMALL, WIDE), range(1, 3), tokens=2 * MEBI)
+    alone("house-prose", (1, 3), 2 * MEBI)
+    each(main[:1], range(SMALL), range(1, 5))
+    # 4: seeds of the other families, and one size more.
+    each(rest[2:], range(SMALL), range(1, 3), tokens=2 * MEBI)
+    each(main, range(WIDE, WIDE + 1), range(1))
+    # 5: longer.
     each(rest, range(3), range(1), tokens=16 * MEBI)
     each((*main, *rest), range(3, SMALL), range(1), tokens=8 * MEBI)
-    each(main, range(WIDE, WIDE + 1), range(1))
-    each(main, range(SMALL, WIDE), range(1), tokens=8 * MEBI)
-    each(main, range(3, SMALL), range(1), tokens=16 * MEBI)
-    each(main, range(3), range(1, 3), tokens=16 * MEBI)
+    each((*main, *rest), range(SMALL, WIDE), range(1), tokens=8 * MEBI)
+    each(main, range(SMALL), range(1), tokens=16 * MEBI)
     return jobs
 
 
