@@ -74,7 +74,7 @@ def study_family(runs: pd.DataFrame, skip_tokens: float = 1e10) -> pd.DataFrame:
         raise SelectionError(
             f"{len(sizes(train))} sizes to train on: leaving one out needs at least four."
         )
-    law = fit_law(train)
+    law = fit_law(train, method="least_squares")
     table = model_shifts(train, law)
     checked = cross_validate(train, split.target)
     table["cv_error"] = checked["error"].to_numpy("float64")
@@ -84,7 +84,9 @@ def study_family(runs: pd.DataFrame, skip_tokens: float = 1e10) -> pd.DataFrame:
     table["huber"] = absolute_relative_error(fit_huber(train, start=law), split.target)
     for name, level in (("screened", LEVEL), ("trimmed", 1.0)):
         gone = suspect(table, level)
-        other = law if gone is None else fit_law(train[train["params"] != gone])
+        other = (
+            law if gone is None else fit_law(train[train["params"] != gone], method="least_squares")
+        )
         table[name] = absolute_relative_error(other, split.target)
     return table
 

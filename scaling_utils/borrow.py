@@ -203,7 +203,7 @@ def lend(runs: pd.DataFrame, lender: str | None = None) -> Loan:
     """
     name = str(runs["family"].iloc[0]) if lender is None else lender
     values = sizes(runs)
-    law = fit_law(skipped(runs))
+    law = fit_law(skipped(runs), method="least_squares")
     low, high = EXPONENT_BOX
     inside = low * CLOSE_TO_BOUND < law.alpha < high / CLOSE_TO_BOUND
     if len(values) < 3 or law.A == 0 or law.B == 0 or not inside:
@@ -598,6 +598,7 @@ def against_own(
                 n_models=counts,
                 skip_tokens=skip_of(members),
                 fixed=held,
+                method="least_squares",
             ).rename(columns={"largest_params": "params"})
             cells = cells[cells["status"] == "ok"]
             parts.append(cells.assign(way=way))
@@ -685,7 +686,12 @@ def contest(
     )
     table.index = pd.Index(range(1, len(params)), name="n_models")
     cells = backtest(
-        runs, "smallest", fractions=(math.inf,), until=math.inf, skip_tokens=skip_of(runs)
+        runs,
+        "smallest",
+        fractions=(math.inf,),
+        until=math.inf,
+        skip_tokens=skip_of(runs),
+        method="least_squares",
     )
     table.insert(0, "own", cells.set_index("n_models")["are"].astype("float64"))
     return table.loc[2:]

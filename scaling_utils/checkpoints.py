@@ -133,11 +133,11 @@ def _study(runs: pd.DataFrame, warmup: float | None) -> Iterator[tuple[str, str,
     final = thin(train, 1)
     yield "end", "five", float(cut_errors(final, target, [0.0]).iloc[0])
     if len(sizes(train)) > 2:
-        law = fit_law(final, fixed=FINAL_ONLY)
+        law = fit_law(final, fixed=FINAL_ONLY, method="least_squares")
         yield "end", "three", absolute_relative_error(law, target)
     for count in COUNTS:
         yield "count", f"{count}", float(cut_errors(thin(later, count), target, [0.0]).iloc[0])
-    law = fit_law(later)
+    law = fit_law(later, method="least_squares")
     for choice, value in effective_checkpoints(later, law).items():
         yield "worth", str(choice), float(value)
     own = [smooth_residuals(r) for r in effective.residuals_by_run(later, law) if len(r) > 5]
@@ -187,10 +187,10 @@ def finished_or_not(raw: pd.DataFrame, decayed: pd.DataFrame) -> pd.Series:
     """
     train, target = split_target(raw)
     ends = split_target(decayed)
-    law = fit_law(drop_first_share(train, FIRST_SHARE))
+    law = fit_law(drop_first_share(train, FIRST_SHARE), method="least_squares")
     final = np.nan
     if len(sizes(train)) > 2:
-        of_ends = fit_law(thin(train, 1), fixed=FINAL_ONLY)
+        of_ends = fit_law(thin(train, 1), fixed=FINAL_ONLY, method="least_squares")
         final = absolute_relative_error(of_ends, target)
     return pd.Series(
         {
@@ -198,7 +198,9 @@ def finished_or_not(raw: pd.DataFrame, decayed: pd.DataFrame) -> pd.Series:
             "final to raw": final,
             "raw to finished": absolute_relative_error(law, ends.target),
             "too high by": signed_relative_error(law, ends.target),
-            "finished to finished": absolute_relative_error(fit_law(ends.train), ends.target),
+            "finished to finished": absolute_relative_error(
+                fit_law(ends.train, method="least_squares"), ends.target
+            ),
         }
     )
 

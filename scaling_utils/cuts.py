@@ -228,7 +228,9 @@ def cut_errors(
     errors = {}
     for label, cut in cuts.items():
         try:
-            errors[label] = absolute_relative_error(fit_law(cut(train)), target)
+            errors[label] = absolute_relative_error(
+                fit_law(cut(train), method="least_squares"), target
+            )
         except ScalingError:
             errors[label] = np.nan
     return pd.Series(errors, dtype="float64", name="are")

@@ -387,7 +387,9 @@ def rank_choices(runs: pd.DataFrame) -> pd.DataFrame:
         for _, family in common_sizes(same).groupby("family", observed=True):
             if family["params"].nunique() < 3:
                 continue
-            cells = backtest(family, skip_tokens=0, fractions=[1.01], until=1.01)
+            cells = backtest(
+                family, skip_tokens=0, fractions=[1.01], until=1.01, method="least_squares"
+            )
             # Sizes of different architectures are never equal: they are alike, which is enough.
             full = full_cells(cells).assign(n_models=0, target_params=0.0, variant="corrected")
             parts.append(full.assign(metric=metric))

@@ -97,7 +97,7 @@ def model_shifts(runs: pd.DataFrame, law: ScalingLaw | None = None) -> pd.DataFr
     (3, '0.029')
     """
     table = as_training_set(runs)
-    law = fit_law(table) if law is None else law
+    law = fit_law(table, method="least_squares") if law is None else law
     params, tokens, loss = (table[c].to_numpy("float64") for c in ("params", "tokens", "loss"))
     return shifts_of(params, tokens, loss, law)
 
@@ -213,10 +213,10 @@ def fit_without_suspect(
     >>> round(dropped / 1e9, 3), round(law.alpha, 4)
     (1.0, 0.35)
     """
-    law = fit_law(runs)
+    law = fit_law(runs, method="least_squares")
     dropped = suspect(model_shifts(runs, law), level)
     if dropped is not None:
-        law = fit_law(runs[runs["params"] != dropped])
+        law = fit_law(runs[runs["params"] != dropped], method="least_squares")
     return law, dropped
 
 
@@ -254,7 +254,7 @@ def fit_huber(
     0.35
     """
     table = as_training_set(runs)
-    start = fit_law(table) if start is None else start
+    start = fit_law(table, method="least_squares") if start is None else start
     params, tokens, loss = (table[c].to_numpy("float64") for c in ("params", "tokens", "loss"))
     return huber_of(params, tokens, loss, start, delta)
 

@@ -362,7 +362,9 @@ def compare_restrictions(
         kept = first_fraction(kept, fraction, of=longest)
     if len(kept) == 0:
         raise SelectionError("nothing is left to train on: lower skip_tokens or raise fraction.")
-    full = fit_law(kept)  # the global minimum, which the restricted laws are compared with
+    full = fit_law(
+        kept, method="least_squares"
+    )  # the global minimum, which the restricted laws are compared with
     own = coordinates(pd.DataFrame([{name: getattr(full, name) for name in PARAMETERS}]))
     starts = pd.concat([own, others], ignore_index=True)
     rows = []

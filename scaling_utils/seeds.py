@@ -222,7 +222,7 @@ def refit_by_seed(
     rows = []
     for _ in range(draws):
         try:
-            law = fit_law(_resample(tables, rng, count))
+            law = fit_law(_resample(tables, rng, count), method="least_squares")
         except FitError:
             continue
         predicted = float(np.mean(law.predict(places["params"], places["tokens"])))
@@ -531,7 +531,9 @@ def simulated_designs(
             part = synthetic_runs(
                 truth, kept, tokens, rng, model_noise=run_noise / float(np.sqrt(count))
             )
-            found.append(float(fit_law(part).predict(goal, most)) / expected - 1)
+            found.append(
+                float(fit_law(part, method="least_squares").predict(goal, most)) / expected - 1
+            )
         rows.append(_design(kept, count, relative, goal, pd.Series(found)))
     return pd.DataFrame(rows)
 

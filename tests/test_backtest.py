@@ -28,7 +28,7 @@ def test_reproduces_the_published_cells(family: str, params: float) -> None:
 
 
 def test_columns_and_one_row_for_each_cell() -> None:
-    cells = backtest(grid_family())
+    cells = backtest(grid_family(), method="least_squares")
     assert list(cells.columns) == list(COLUMNS)
     assert len(cells) == 2 * 10
     status = cells.set_index("fraction")["status"]
@@ -44,7 +44,7 @@ def test_columns_and_one_row_for_each_cell() -> None:
 
 
 def test_a_cell_by_hand() -> None:
-    cell = backtest(grid_family(), fractions=[0.5], n_models=3).iloc[0]
+    cell = backtest(grid_family(), fractions=[0.5], n_models=3, method="least_squares").iloc[0]
     # Tokens 2e10, 4e10, 6e10, 8e10 are strictly below half of 2e11.
     assert cell["n_checkpoints"] == 3 * 4
     assert cell["n_target"] == 4  # 1.4e11 to 2e11
@@ -57,7 +57,12 @@ def test_a_cell_by_hand() -> None:
 
 
 def test_windows_slide_and_stop_below_the_target() -> None:
-    cells = backtest(grid_family(sizes=(1e8, 2e8, 4e8, 8e8, 1.6e9)), "window", fractions=[1.0])
+    cells = backtest(
+        grid_family(sizes=(1e8, 2e8, 4e8, 8e8, 1.6e9)),
+        "window",
+        fractions=[1.0],
+        method="least_squares",
+    )
     assert cells[["n_models", "smallest_params", "largest_params"]].to_numpy().tolist() == [
         [3, 1e8, 4e8],
         [3, 2e8, 8e8],
@@ -66,21 +71,38 @@ def test_windows_slide_and_stop_below_the_target() -> None:
 
 
 def test_single_borrows_and_includes_the_target_itself() -> None:
-    cells = backtest(grid_family(), "single", fractions=[1.0])
+    cells = backtest(grid_family(), "single", fractions=[1.0], method="least_squares")
     assert cells["largest_params"].tolist() == [1e8, 3e8, 1e9, 1e10]
     assert cells["alpha"].to_numpy() == pytest.approx(0.3526596, rel=1e-9)
     own = backtest(
-        grid_family(), "single", fractions=[1.0], fixed={"A": TRUTH.A, "alpha": TRUTH.alpha}
+        grid_family(),
+        "single",
+        fractions=[1.0],
+        fixed={"A": TRUTH.A, "alpha": TRUTH.alpha},
+        method="least_squares",
     )
     assert (own["are"] < 1e-6).all()
 
 
 def test_keep_last_drops_the_beginning() -> None:
-    cells = backtest(grid_family(), keep="last", fractions=[0.5], n_models=3, skip_tokens=0)
+    cells = backtest(
+        grid_family(),
+        keep="last",
+        fractions=[0.5],
+        n_models=3,
+        skip_tokens=0,
+        method="least_squares",
+    )
     # 0.7 of 2e11 is 1.4e11, half of it 7e10: 8e10, 1e11 and 1.2e11 remain.
     assert cells["n_checkpoints"].tolist() == [3 * 3]
     everything = backtest(
-        grid_family(), keep="last", fractions=[0.5], n_models=3, skip_tokens=0, until=1.0
+        grid_family(),
+        keep="last",
+        fractions=[0.5],
+        n_models=3,
+        skip_tokens=0,
+        until=1.0,
+        method="least_squares",
     )
     assert everything["n_checkpoints"].tolist() == [3 * 5]
 
@@ -96,11 +118,13 @@ def test_baselines_have_errors_but_no_law(method: str) -> None:
 
 def test_small_families_and_failures_are_rows() -> None:
     runs = pd.concat([grid_family(sizes=(1e9, 1e10), family="pair"), grid_family()])
-    cells = backtest(runs, fractions=[1.0])
+    cells = backtest(runs, fractions=[1.0], method="least_squares")
     assert cells.loc[cells["family"] == "pair", "status"].tolist() == [
         "skipped: 2 size(s), this design needs 3"
     ]
-    few = backtest(grid_family(tokens=(1e10, 2e10)), fractions=[1.0], n_models=2)
+    few = backtest(
+        grid_family(tokens=(1e10, 2e10)), fractions=[1.0], n_models=2, method="least_squares"
+    )
     assert few["status"].str.startswith("failed: ").all()
 
 

@@ -45,7 +45,7 @@ def test_standard_error_is_that_of_repeated_fits() -> None:
     claimed, predicted = [], []
     for _ in range(80):
         runs = add_correlated_noise(table, rng, scale=0.002, length=0)
-        law = fit_law(runs)
+        law = fit_law(runs, method="least_squares")
         predicted.append(law.predict(*AT))
         claimed.append(prediction_error(law, runs, *AT))
     assert np.mean(claimed) == pytest.approx(np.std(predicted), rel=0.25)

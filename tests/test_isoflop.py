@@ -25,7 +25,7 @@ def windows(noise=0.0) -> pd.DataFrame:
         np.random.default_rng(1),
         model_noise=noise,
     )
-    return backtest(runs, "window", n_models=3, fractions=[0.4, 0.7, 1.0])
+    return backtest(runs, "window", n_models=3, fractions=[0.4, 0.7, 1.0], method="least_squares")
 
 
 def grid(errors, costs) -> pd.DataFrame:

@@ -95,7 +95,7 @@ def test_alone_is_the_single_run_design_on_the_target() -> None:
     rng = np.random.default_rng(2)
     runs = family()
     runs["loss"] *= 1 + 0.002 * rng.standard_normal(len(runs))
-    cells = backtest(runs, "single", fractions=(0.3, 0.5))
+    cells = backtest(runs, "single", fractions=(0.3, 0.5), method="least_squares")
     cells = cells[cells["largest_params"] == cells["target_params"]]
     table = own_start(runs, (0.3, 0.5))
     mine = table[table["way"] == "alone"]["are"]

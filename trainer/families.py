@@ -196,8 +196,9 @@ def grid() -> list[Job]:
     def alone(family: str, slots: tuple[int, ...], tokens: int) -> None:
         for other in range(1, 5):
             for slot in slots:
-                for seeds in ((other, 0), (0, other)):
-                    jobs.append(Job(family, names[family][slot], *seeds, tokens=tokens))
+                seeds = ((other, 0), (0, other))
+                size = names[family][slot]
+                jobs.extend(Job(family, size, *pair, tokens=tokens) for pair in seeds)
 
     # 1: one seed of everything to 2 Mi tokens.
     each((*main, *rest), range(5), range(1), tokens=2 * MEBI)
@@ -234,7 +235,7 @@ def grid() -> list[Job]:
     each((*main, *rest), range(3, SMALL), range(1), tokens=8 * MEBI)
     each((*main, *rest), range(SMALL, WIDE), range(1), tokens=8 * MEBI)
     each(main, range(SMALL), range(1), tokens=16 * MEBI)
-    return jobs
+    return list(dict.fromkeys(jobs))
 
 
 #: Sizes of the sweep and multiples of the centre's rate: the optimum is inside each list.

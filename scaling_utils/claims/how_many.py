@@ -100,7 +100,13 @@ def builtin_table(built_in: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     for name, runs in built_in.items():
         # Fractions are read strictly, and finished runs have their only checkpoint at the end.
         cells = backtest(
-            runs, "window", n_models=range(2, 11), fractions=[1.01], until=1.01, skip_tokens=0
+            runs,
+            "window",
+            n_models=range(2, 11),
+            fractions=[1.01],
+            until=1.01,
+            skip_tokens=0,
+            method="least_squares",
         )
         gain = same_largest(cells, FEW, ENOUGH)["log_ratio"]
         row = {"sizes": float(len(sizes(runs))), "3 over 5 models": float(np.exp(gain.mean()))}
