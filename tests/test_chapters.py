@@ -14,6 +14,7 @@ import pytest
 
 from tools import chapters
 from tools.chapters import Chapter, ChapterError
+from tools.names import reads_and_writes
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = sorted(
@@ -246,6 +247,10 @@ def print_other(cells, _):
     cells[0]["source"] = [line.replace("1.69", "1.70") for line in cells[0]["source"]]
 
 
+def print_loss(cells, _):
+    cells[0]["outputs"][0]["text"] = ["1.99\n"]
+
+
 def swap(_, notebook):
     notebook["cells"][2], notebook["cells"][3] = notebook["cells"][3], notebook["cells"][2]
 
@@ -392,6 +397,153 @@ def test_unknown_chapter_is_refused_with_the_names(made):
         chapters.chapters(["07"], made.root)
 
 
+# --- Cells that need published runs ---------------------------------------------------------------
+
+PARTLY = TEXT.replace("needs: []", "needs: []\n  also: [opt]").replace(
+    "None.\n",
+    """\
+```{code-cell} ipython3
+:tags: [published]
+from scaling_utils import load_runs
+
+runs = load_runs("opt")
+len(runs)
+```
+""",
+)
+"""A chapter of four cells, of which the third needs published runs."""
+
+
+@pytest.fixture
+def partly(tmp_path) -> Chapter:
+    """Such a chapter, with outputs as if it had run where the runs are."""
+    chapter = lay_out(tmp_path / "book")
+    chapter.source.write_text(PARTLY)
+    notebook = chapter.read()
+    there = nbformat.v4.new_output("execute_result", {"text/plain": "1234"}, execution_count=3)
+    first = nbformat.v4.new_output("stream", name="stdout", text="1.937\n")
+    last = nbformat.v4.new_output("execute_result", {"text/plain": "1.69"}, execution_count=4)
+    codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for count, (cell, output) in enumerate(zip(codes, (first, None, there, last), strict=True), 1):
+        cell.execution_count = count
+        cell.outputs = [output] if output else []
+    chapter.notebook.write_text(chapters.text_of(notebook))
+    return chapter
+
+
+@pytest.fixture
+def nowhere(monkeypatch, tmp_path):
+    """No file at hand, also for the processes that run chapters, and no network."""
+    (tmp_path / "empty").mkdir()
+    for variable in ("SCALING_UTILS_DATA", "SCALING_UTILS_CACHE"):
+        monkeypatch.setenv(variable, str(tmp_path / "empty"))
+    monkeypatch.setattr(chapters, "online", lambda: False)
+    chapters.missing_files.cache_clear()
+    yield
+    monkeypatch.undo()
+    chapters.missing_files.cache_clear()
+
+
+def results(chapter: Chapter) -> list[object]:
+    shown = []
+    for cell in chapter.committed().cells:
+        if cell.cell_type == "code":
+            texts = [t for output in cell.outputs for t in chapters.texts(output)]
+            shown.append((cell.execution_count, texts[:1]))
+    return shown
+
+
+def test_tagged_cells_keep_their_outputs_and_the_others_run(partly, nowhere, capsys):
+    assert chapters.run([partly], jobs=1) == 0
+    shown = results(partly)
+    assert [count for count, _ in shown] == [1, 2, 3, 4]
+    assert shown[0][1] == ["1.937\n"]
+    assert shown[2][1] == ["1234"]  # as committed
+    assert shown[1][1]  # drawn in this run
+    assert "1 cells kept as committed: needs the runs of opt" in capsys.readouterr().out
+    before = partly.notebook.read_bytes()
+    assert not chapters.run_one(partly)[0]
+    assert partly.notebook.read_bytes() == before
+
+
+def test_an_untagged_cell_that_fails_is_seen_without_the_runs(partly, nowhere, capsys):
+    partly.source.write_text(PARTLY.replace("law.E\n", "law.none\n"))
+    assert chapters.run([partly], jobs=1) == 1
+    assert "has no attribute 'none'" in capsys.readouterr().out
+
+
+def test_a_tagged_cell_that_changed_cannot_keep_its_outputs(partly, nowhere, capsys):
+    partly.source.write_text(PARTLY.replace("len(runs)", "runs.size"))
+    assert chapters.run([partly], jobs=1) == 1
+    shown = capsys.readouterr().out
+    assert "'from scaling_utils import load_runs' was never run as it is now" in shown
+    assert "needs the runs of opt" in shown
+
+
+@pytest.mark.needs_published
+def test_with_the_runs_every_cell_runs(partly):
+    chapters.run_one(partly)
+    assert results(partly)[2][1] != ["1234"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("law.E\n", "len(runs)\n", "uses runs, which the cell 'from scaling_utils import load"),
+        ("law.E\n", "[run for run in runs]\n", "uses runs, which"),
+        ("law.E\n", "sorted(law.E for _ in load_runs.__name__)\n", "uses load_runs, which"),
+        ("runs = load_runs", "law.extra = load_runs", "uses law, which the cell"),
+        ("law.E\n", 'law.at("gpt3")\n', "loads 'gpt3': tag it `published`"),
+        ("law.E\n", 'dict(names=["published"])\n', "loads 'published'"),
+        ("law.E\n", "families()\n", r"loads families\(\) of everything at hand"),
+        ("law.E\n", "law.(\n", "cannot be parsed"),
+        (":tags: [published]\n", "", "names opt and no cells are tagged"),
+        ("\n  also: [opt]", "", "names no family and 1 cells are tagged"),
+        ("also: [opt]", "also: {a: 1}", "the header must say"),
+        ("also: [opt]", "also: [no-such-family]", "no-such-family"),
+    ],
+)
+def test_what_ties_an_untagged_cell_to_published_runs_is_named(partly, old, new, said):
+    assert chapters.problems(partly) == []
+    assert PARTLY.count(old) == 1
+    partly.source.write_text(PARTLY.replace(old, new))
+    assert any(re.search(said, line) for line in chapters.problems(partly))
+
+
+def test_a_name_set_again_is_free_again(partly):
+    partly.source.write_text(PARTLY.replace("law.E\n", "runs = [law.E]\nlen(runs)\n"))
+    assert not any("uses runs" in line for line in chapters.problems(partly))
+
+
+def test_needed_families_may_be_loaded_anywhere(partly):
+    text = PARTLY.replace("needs: []", "needs: [gpt3]").replace("law.E\n", 'law.at("gpt3")\n')
+    partly.source.write_text(text)
+    assert not any("loads" in line for line in chapters.problems(partly))
+
+
+@pytest.mark.parametrize(
+    ("code", "reads", "writes"),
+    [
+        ("x = x + 1", {"x"}, {"x"}),
+        ("x += 1", {"x"}, {"x"}),
+        ("x = 1\ny = x", set(), {"x", "y"}),
+        ("def f(a, *b, c=d, **e):\n    g = a\n    return f(g) + h", {"d", "h"}, {"f"}),
+        ("f = lambda a, b=c: a + b + d", {"c", "d"}, {"f"}),
+        ("y = [a for a in b if a > c]", {"b", "c"}, {"y"}),
+        ("z = {k: v for k, v in d.items()}", {"d"}, {"z"}),
+        ("for i, j in p:\n    q[i] = j", {"p", "q"}, {"i", "j", "q"}),
+        ("with a as b:\n    b.c = 1", {"a"}, {"b"}),
+        ("import a.b, c as d\nfrom e import f\nd(a, f)", set(), {"a", "d", "f"}),
+        ("class A(B):\n    x = C\n    y = x", {"B", "C"}, {"A"}),
+        ("try:\n    a\nexcept B as c:\n    c", {"a", "B"}, {"c"}),
+        ("def f():\n    t['k'] = 1", {"t"}, {"f", "t"}),
+        ("if (n := m):\n    n", {"m"}, {"n"}),
+    ],
+)
+def test_names_that_code_reads_and_sets(code, reads, writes):
+    assert reads_and_writes(code) == (reads, writes)
+
+
 # --- Strict nbval ---------------------------------------------------------------------------------
 
 
@@ -411,11 +563,8 @@ def nbval(folder: Path, **variables: str) -> dict[str, list[str]]:
 
 
 def test_strict_nbval_sees_an_edited_number_but_not_a_cell_that_never_ran(chapter):
-    def edited(cells, _):
-        cells[0]["outputs"][0]["text"] = ["1.99\n"]
-
     folder = chapter.notebook.parent
-    for name, change in (("97_edited", edited), ("98_never-run", never_run)):
+    for name, change in (("97_edited", print_loss), ("98_never-run", never_run)):
         other = Chapter(name, chapter.root)
         shutil.copy(chapter.source, other.source)
         shutil.copy(chapter.notebook, other.notebook)
@@ -450,3 +599,13 @@ def test_chapter_whose_runs_are_away_is_skipped_cell_by_cell_with_a_reason(chapt
     assert list(nbval(folder, **away).values()) == [["skipped", "skipped", "skipped"]]
     report = (folder / "report.xml").read_text()
     assert report.count("99_by-hand needs the runs of opt, which are not at hand") >= 3
+
+
+def test_tagged_cells_are_skipped_with_a_reason_and_the_others_compared(partly, nowhere):
+    chapters.run_one(partly)
+    folder = partly.notebook.parent
+    assert list(nbval(folder).values()) == [["passed", "passed", "skipped", "passed"]]
+    report = (folder / "report.xml").read_text()
+    assert report.count("99_by-hand needs the runs of opt, which are not at hand") >= 1
+    edit(partly, print_loss)
+    assert list(nbval(folder).values()) == [["failure", "passed", "skipped", "passed"]]

@@ -5,6 +5,11 @@ with its outputs.  It is what the book shows and what nbval compares with a fres
 chapter twice gives the same bytes: cell ids derive from the text, and neither times nor versions
 are kept.
 
+``scaling: {needs: [...]}`` in the header names the families without which a chapter cannot run,
+``also: [...]`` the published ones that only cells with the tag ``published`` load.  Where the first
+are not at hand, the notebook stays as committed; where the second are not, the tagged cells keep
+the outputs they were committed with, and the others run.
+
 ``python -m tools.chapters run [CHAPTER…]``
     Run all chapters, or those whose names begin so (``05``).
 ``python -m tools.chapters check [CHAPTER…]``
@@ -14,6 +19,7 @@ are kept.
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
 import os
 import re
@@ -41,6 +47,7 @@ from scaling_utils.fetch import locate
 from scaling_utils.published.catalogue import catalogue
 from scaling_utils.runs import resolve_names
 from tools.kernels import LocalAsyncKernelManager
+from tools.names import reads_and_writes
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = Path("notebooks/src")
@@ -51,6 +58,15 @@ LANGUAGE = {"name": "python", "pygments_lexer": "ipython3", "file_extension": ".
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 NAME = re.compile(r"\d\d_[a-z0-9]+(?:-[a-z0-9]+)*")
 SECONDS_PER_CELL = 600
+
+TAG = "published"
+"""Tag of the cells that load, or go on from, the families that a chapter names under ``also``."""
+
+PUBLISHED = ("published",)
+"""Name of the group of all published families."""
+
+EVERYTHING = ("load_runs", "families")
+"""Functions that, called without a name, answer by what happens to be at hand."""
 
 # Every chapter opens with these boxes, in this order ...
 BOXES = ("In one minute", "What you will learn", "Before you start")
@@ -100,10 +116,11 @@ class Chapter:
             )
         notebook = jupytext.read(self.source, fmt="md:myst")
         scaling = notebook.metadata.get("scaling", {})
+        needs, also = (named(scaling, key, self.name) for key in ("needs", "also"))
         notebook.metadata = {
             "kernelspec": KERNEL,
             "language_info": LANGUAGE,
-            "scaling": {"needs": list(needs_of(scaling, self.name))},
+            "scaling": {"needs": needs} | ({"also": also} if also else {}),
         }
         seen: dict[str, int] = {}
         for cell in notebook.cells:
@@ -118,20 +135,29 @@ class Chapter:
         return nbformat.read(self.notebook, as_version=4)
 
     def needs(self) -> tuple[str, ...]:
-        """Families, or groups of families, whose runs the chapter loads."""
+        """Families, or groups of families, without whose runs the chapter cannot run."""
         return tuple(self.read().metadata["scaling"]["needs"])
 
+    def also(self) -> tuple[str, ...]:
+        """Published families, or groups of them, that only tagged cells load."""
+        return tuple(self.read().metadata["scaling"].get("also", ()))
 
-def needs_of(scaling: Any, name: str) -> tuple[str, ...]:
-    """Families named by ``scaling: {needs: [...]}`` in the header of a text."""
-    needs = scaling.get("needs", []) if isinstance(scaling, dict) else None
-    needs = [needs] if isinstance(needs, str) else needs
-    if not isinstance(needs, list) or not all(isinstance(family, str) for family in needs):
+
+def named(scaling: Any, key: str, name: str) -> list[str]:
+    """Families named by ``scaling: {key: [...]}`` in the header of a text."""
+    found = scaling.get(key, []) if isinstance(scaling, dict) else None
+    found = [found] if isinstance(found, str) else found
+    if not isinstance(found, list) or not all(isinstance(family, str) for family in found):
         raise ChapterError(
-            f"{name}: the header must say `scaling: {{needs: [...]}}` with names of families or "
+            f"{name}: the header must say `scaling: {{{key}: [...]}}` with names of families or "
             "of groups such as builtin and published"
         )
-    return tuple(needs)
+    return list(found)
+
+
+def tagged(cell: Any) -> bool:
+    """Whether a cell is one of those that may keep their outputs."""
+    return cell.cell_type == "code" and TAG in cell.metadata.get("tags", [])
 
 
 def chapters(wanted: Sequence[str] = (), root: Path = ROOT) -> list[Chapter]:
@@ -162,8 +188,16 @@ def missing_files(needs: tuple[str, ...]) -> tuple[str, ...]:
         raise ChapterError(str(error)) from error
 
 
+@lru_cache
+def files_of(names: tuple[str, ...]) -> frozenset[str]:
+    """Names of published families among these, and of their files."""
+    published = catalogue()
+    families = [name for name in resolve_names(names) if name in published]
+    return frozenset([*families, *(file for name in families for file in published[name].names)])
+
+
 def why_not_at_hand(needs: tuple[str, ...]) -> str | None:
-    """Reason why a chapter with these needs cannot run here, or None if it can."""
+    """Reason why what has these needs cannot run here, or None if it can."""
     missing = missing_files(needs)
     if not missing:
         return None
@@ -196,7 +230,8 @@ def online(seconds: float = 5.0) -> bool:
 
 def fetch(selected: Sequence[Chapter]) -> None:
     """Download what the chapters lack, if there is a network; otherwise say so in one line."""
-    needs = tuple(dict.fromkeys(family for chapter in selected for family in chapter.needs()))
+    both = (family for chapter in selected for family in (*chapter.needs(), *chapter.also()))
+    needs = tuple(dict.fromkeys(both))
     missing = missing_files(needs)
     if not missing:
         return
@@ -214,8 +249,15 @@ def fetch(selected: Sequence[Chapter]) -> None:
 
 
 def execute(chapter: Chapter) -> Any:
-    """Run a chapter in a fresh kernel and return its notebook with outputs."""
+    """Run a chapter in a fresh kernel and return its notebook with outputs.
+
+    Tagged cells whose runs are not at hand do not run: they keep the outputs that are committed.
+    """
     notebook = chapter.read()
+    keeps = why_not_at_hand(chapter.also()) is not None and any(map(tagged, notebook.cells))
+    kept = kept_outputs(chapter, notebook) if keeps else {}
+    whole = notebook.cells
+    notebook.cells = [cell for cell in whole if cell.id not in kept]
     client = NotebookClient(
         notebook,
         kernel_name=KERNEL["name"],
@@ -235,9 +277,39 @@ def execute(chapter: Chapter) -> Any:
         ) from error
     notebook.metadata["language_info"] = LANGUAGE
     notebook.metadata["kernelspec"] = KERNEL
+    notebook.cells = whole
+    count = 0
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = kept.get(cell.id, cell.outputs)
+            count += bool(cell.source.strip())
+            number(cell, count)
     return notebook
+
+
+def kept_outputs(chapter: Chapter, notebook: Any) -> dict[str, Any]:
+    """Committed outputs of the tagged cells, by the id of the cell."""
+    there = {}
+    if chapter.notebook.exists():
+        there = {c.id: c.outputs for c in chapter.committed().cells if c.cell_type == "code"}
+    for cell in filter(tagged, notebook.cells):
+        if cell.id not in there:
+            raise ChapterError(
+                f"{chapter.name}: the cell {first_line(cell)!r} was never run as it is now, and it "
+                f"{why_not_at_hand(chapter.also())}"
+            )
+    return {cell.id: there[cell.id] for cell in filter(tagged, notebook.cells)}
+
+
+def number(cell: Any, count: int) -> None:
+    """Count a cell as if all before it had run in this session, which some may not have."""
+    if not cell.source.strip():
+        return
+    cell.execution_count = count
+    for output in cell.outputs:
+        if output.output_type == "execute_result":
+            output.execution_count = count
 
 
 def text_of(notebook: Any) -> str:
@@ -282,6 +354,10 @@ def run(selected: Sequence[Chapter], jobs: int) -> int:
                 continue
             state = "written" if changed else "unchanged"
             print(f"  {chapter.name:<32} {state:<10} {seconds:6.1f} s", flush=True)
+            away = why_not_at_hand(chapter.also())
+            if away is not None:
+                cells = sum(map(tagged, chapter.read().cells))
+                print(f"    {cells} cells kept as committed: {away}", flush=True)
             for problem in problems(chapter):
                 failures += 1
                 print(f"    - {problem}", flush=True)
@@ -301,13 +377,14 @@ def problems(chapter: Chapter) -> list[str]:
         return [f"{chapter.source.name} was never run: make chapters CH={chapter.name[:2]}"]
     try:
         expected = chapter.read()
-        missing_files(chapter.needs())
+        missing_files((*chapter.needs(), *chapter.also()))
     except ChapterError as error:
         return [str(error)]
     notebook = chapter.committed()
     return [
         *drift(expected, notebook),
         *structure(expected),
+        *separation(expected),
         *outputs(notebook),
     ]
 
@@ -355,6 +432,55 @@ def structure(expected: Any) -> Iterator[str]:
     for label in exercises:
         if label not in solved:
             yield f"exercise {label} has no solution of `:class: dropdown`"
+
+
+def separation(expected: Any) -> Iterator[str]:
+    """Find what ties cells that run everywhere to those that need the families under ``also``."""
+    scaling = expected.metadata["scaling"]
+    also = tuple(scaling.get("also", ()))
+    if bool(also) != any(map(tagged, expected.cells)):
+        yield (
+            f"`also: [...]` in the header and cells tagged `{TAG}` go together: the header names "
+            "{} and {} cells are tagged".format(
+                ", ".join(also) or "no family", sum(map(tagged, expected.cells)) or "no"
+            )
+        )
+    if not also:
+        return
+    closed = (files_of(PUBLISHED) | {*PUBLISHED}) - files_of(tuple(scaling["needs"]))
+    last: dict[str, Any] = {}  # the cell that set or changed a name last
+    for cell in expected.cells:
+        if cell.cell_type != "code":
+            continue
+        where = f"cell {first_line(cell)!r}"
+        try:
+            reads, writes = reads_and_writes(cell.source)
+        except SyntaxError as error:
+            yield f"{where}: cannot be parsed: {error}"
+            return
+        if not tagged(cell):
+            for name in sorted(reads):
+                if name in last and tagged(last[name]):
+                    yield (
+                        f"{where}: uses {name}, which the cell {first_line(last[name])!r} sets; "
+                        f"that one is tagged `{TAG}`: tag this one too, or use another name"
+                    )
+            for what in sorted(loads(cell.source, closed)):
+                yield f"{where}: loads {what}: tag it `{TAG}`"
+        last |= dict.fromkeys(writes, cell)
+
+
+def loads(source: str, closed: frozenset[str]) -> set[str]:
+    """What of ``closed`` code names, and which of its calls answer by what is at hand."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and node.value in closed:
+            found.add(repr(node.value))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
+            found |= {f"{node.func.id}() of everything at hand"} & {
+                f"{name}() of everything at hand" for name in EVERYTHING
+            }
+    return found
 
 
 def outputs(notebook: Any) -> Iterator[str]:
