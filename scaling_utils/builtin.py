@@ -23,8 +23,12 @@ PROTOCOLS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "averaged": (("averaged",), ("constant",)),
     "cosine": (("raw", "decayed"), ("cosine", "cosine-half")),
     "decayed": (("decayed",), ("wsd", "cosine", "cosine-half")),
+    "seeds": (("decayed",), ("wsd",)),
 }
 """Kinds and schedules of the rows that each variant keeps."""
+
+WITH_HALF_SEEDS = ("seeds", "all")
+"""Variants with runs of which only one of the two seeds is another: no independent repeats."""
 
 VARIANTS = (*PROTOCOLS, "all")
 """Variants of every built-in family; ``upstream`` is ``corrected`` here."""
@@ -101,15 +105,18 @@ def load_builtin(name: str, variant: str = "corrected") -> pd.DataFrame:
         One protocol: ``"corrected"`` for the ends of runs with warm-up, constant rate and decay
         (WSD), ``"checkpoints"`` for the trunks at constant rate that these branch off,
         ``"averaged"`` for averages of the trunks' weights, ``"cosine"`` for runs under a cosine
-        with their checkpoints.  Several: ``"decayed"`` for the ends under any schedule, ``"all"``
-        for every row, of diverged runs too.
+        with their checkpoints.  Several: ``"decayed"`` for the ends under any schedule,
+        ``"seeds"`` for those of ``"corrected"`` and of runs of which only the weights or only the
+        order of the data come from another seed, ``"all"`` for every row, of diverged runs too.
 
     Returns
     -------
     pandas.DataFrame
         A table for :func:`scaling_utils.frame.tidy_runs`.  Runs that diverged are left out unless
         ``variant="all"``, rows without a finite loss always.  In ``"all"`` the run of an averaged
-        row ends in ``-averaged``, since its raw twin is there too.
+        row ends in ``-averaged``, since its raw twin is there too.  Runs whose two seeds differ
+        share one of them with others and are no independent repeats: only ``"seeds"`` and
+        ``"all"`` have them.
     """
     runs = table()
     runs = runs[runs["family"] == name]
@@ -120,4 +127,7 @@ def load_builtin(name: str, variant: str = "corrected") -> pd.DataFrame:
         kinds, schedules = PROTOCOLS[variant]
         runs = runs[runs["kind"].isin(kinds) & runs["schedule"].isin(schedules)]
         runs = runs[~runs["status"].astype("str").str.contains("diverged")]
+    if variant not in WITH_HALF_SEEDS and {"init_seed", "data_seed"} <= {*runs.columns}:
+        both = runs["init_seed"].notna() & runs["data_seed"].notna()
+        runs = runs[~(both & (runs["init_seed"] != runs["data_seed"])).astype("bool")]
     return runs[np.isfinite(runs["loss"].astype("float64"))].reset_index(drop=True)

@@ -97,6 +97,7 @@ def test_the_default_is_the_decayed_ends(ship: Ship) -> None:
         ("averaged", [3.3]),
         ("cosine", [3.8, 3.1]),
         ("decayed", [3.2, 3.1]),
+        ("seeds", [3.2]),
         ("all", [4.0, 3.5, 3.3, 3.4, 3.2, 3.8, 3.1, 9.0, 8.0]),
     ],
 )
@@ -104,6 +105,16 @@ def test_other_kinds(ship: Ship, variant: str, losses: list[float]) -> None:
     ship(house())
     runs = load_runs("house-b", variant=variant)
     assert sorted(runs["loss"]) == sorted(losses)
+
+
+def test_runs_of_which_one_seed_differs_come_only_when_asked_for(ship: Ship) -> None:
+    ends = house()[lambda t: t["schedule"] == "wsd"].assign(init_seed=0, data_seed=0)
+    half = ends.assign(run=ends["run"] + "-s201", seed=201, data_seed=1)
+    ship(pd.concat([ends, half], ignore_index=True))
+    assert load_runs("house-b")["seed"].tolist() == [0]
+    assert load_runs("house-b", variant="decayed")["seed"].tolist() == [0]
+    assert load_runs("house-b", variant="seeds")["seed"].tolist() == [0, 201]
+    assert (load_runs("house-b", variant="all")["seed"] == 201).sum() == 3
 
 
 def test_all_tells_an_average_from_its_raw_twin(ship: Ship) -> None:
