@@ -39,6 +39,8 @@ NEEDED = ("family", "run", "params", "tokens", "loss", "schedule", "kind", "stat
 FILES = ("runs.parquet", "markov.parquet")
 """Shipped tables."""
 
+HELDOUT = "heldout.parquet"
+
 LICENCE = "MIT"
 CITATION = "this book"
 
@@ -81,6 +83,28 @@ def _read(name: str) -> pd.DataFrame | None:
             f"{path} lacks the column(s) {missing}: it ships with the package; install that again."
         )
     return runs
+
+
+def heldout() -> pd.DataFrame:
+    """Return the losses of finished built-in runs on more text than at their checkpoints.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each decayed run: ``run``; ``loss`` on the sample that is used at checkpoints
+        and ``loss_full`` on all held-out text, nats per byte; ``loss_full_se``, the standard error
+        of the latter over windows.  Empty if the package ships none.
+
+    Examples
+    --------
+    >>> {"run", "loss", "loss_full"} <= {*heldout().columns}
+    True
+    """
+    file = resources.files("scaling_utils").joinpath("house", HELDOUT)
+    if not file.is_file():
+        return pd.DataFrame(columns=["run", "loss", "loss_full", "loss_full_se"])
+    with resources.as_file(file) as path:
+        return pd.read_parquet(path)
 
 
 def builtin_families() -> tuple[str, ...]:

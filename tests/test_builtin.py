@@ -133,6 +133,19 @@ def test_options_that_a_builtin_family_lacks(ship: Ship) -> None:
         load_runs("house-a", evaluation="c4")
 
 
+def test_held_out_losses_belong_to_finished_runs() -> None:
+    table = builtin.heldout()
+    ends = load_runs("builtin", variant="seeds").merge(table, on="run")
+    assert len(ends) > 100
+    np.testing.assert_allclose(ends["loss_x"], ends["loss_y"], rtol=1e-6)
+    assert (ends["loss_full"] / ends["loss_x"]).between(0.97, 1.03).all()
+
+
+def test_without_a_table_there_are_no_held_out_losses(ship: Ship) -> None:
+    assert list(builtin.heldout().columns) == ["run", "loss", "loss_full", "loss_full_se"]
+    assert len(builtin.heldout()) == 0
+
+
 def test_overview(ship: Ship) -> None:
     ship(house())
     row = families("house-b").loc["house-b"]

@@ -480,6 +480,7 @@ def errors_by_unit(
     *,
     n_models: int | None = None,
     skip_tokens: float = 0.0,
+    fraction: float = 1.0,
     method: str = "least_squares",
 ) -> dict[str, float]:
     """Predict the largest model of a family from losses in nats and from perplexities.
@@ -492,6 +493,9 @@ def errors_by_unit(
         How many of the smallest sizes to fit; by default all but the largest.
     skip_tokens : float
         Checkpoints with no more tokens than this are not fitted.
+    fraction : float
+        Checkpoints with fewer tokens than this part of the longest run are fitted; somewhat more
+        than 1 for finished models, of which 1 would leave out the longest.
     method : str
         As in :func:`scaling_utils.fit_law`.
 
@@ -515,8 +519,8 @@ def errors_by_unit(
     """
     raw = runs.assign(loss=np.exp(runs["loss"]), metric="perplexity")
     models = len(sizes(runs)) - 1 if n_models is None else n_models
-    options: dict[str, Any] = {"fractions": [1.0], "n_models": models, "method": method}
-    options |= {"skip_tokens": skip_tokens}
+    options: dict[str, Any] = {"fractions": [fraction], "n_models": models, "method": method}
+    options |= {"skip_tokens": skip_tokens, "until": max(1.0, fraction)}
     cells = [backtest(table, **options).iloc[0] for table in (runs, raw)]
     errors = {"nats": float(cells[0]["are"]), "perplexity": float(cells[1]["are"])}
     in_nats = float("nan")

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scaling_utils import ScalingLaw, backtest, fit_law, tidy_runs
+from scaling_utils import ScalingLaw, absolute_relative_error, backtest, fit_law, tidy_runs
 from scaling_utils.figures import runs as figures
-from scaling_utils.selection import largest_models, last_fraction
+from scaling_utils.selection import largest_models, last_fraction, split_target
 from scaling_utils.style import use_style
 
 LAW = ScalingLaw(E=1.69, A=406.4, B=410.7, alpha=0.34, beta=0.28)
@@ -132,6 +132,17 @@ def test_errors_by_unit_agree_with_a_backtest_and_a_conversion() -> None:
     assert errors["perplexity, in nats"] == pytest.approx(
         figures.error_after(law, target, np.log), rel=1e-12
     )
+
+
+def test_errors_by_unit_can_keep_the_longest_of_finished_models() -> None:
+    runs = family(sizes=(1e8, 3e8, 1e9, 3e9, 1e10))
+    runs = runs[runs["tokens"].rank(method="dense") > runs["tokens"].nunique() - 3]
+    train, target = split_target(runs)
+    kept = figures.errors_by_unit(runs, fraction=1.01)["perplexity"]
+    law = fit_law(train.assign(loss=np.exp(train["loss"])), method="least_squares")
+    expected = absolute_relative_error(law, target.assign(loss=np.exp(target["loss"])))
+    assert kept == pytest.approx(expected, rel=1e-9)
+    assert kept != figures.errors_by_unit(runs)["perplexity"]
 
 
 def test_errors_by_unit_of_a_fit_that_fails_are_missing() -> None:
