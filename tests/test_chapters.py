@@ -37,7 +37,7 @@ def test_table_of_contents_lists_each_chapter_once_and_in_order():
 
 def test_every_label_of_an_exercise_or_figure_is_used_once():
     texts = [path.read_text() for path in sorted((ROOT / "notebooks/src").glob("*.md"))]
-    labels = re.findall(r"^:label: +(\S+)|^    name: +(\S+)", "\n".join(texts), flags=re.M)
+    labels = re.findall(r"^:label: +(\S+)|^    name: +(fig-\S+)", "\n".join(texts), flags=re.M)
     flat = [a or b for a, b in labels]
     assert sorted(flat) == sorted(set(flat))
 
@@ -495,6 +495,8 @@ def test_with_the_runs_every_cell_runs(partly):
         ("runs = load_runs", "law.extra = load_runs", "uses law, which the cell"),
         ("law.E\n", 'law.at("gpt3")\n', "loads 'gpt3': tag it `published`"),
         ("law.E\n", 'dict(names=["published"])\n', "loads 'published'"),
+        ("law.E\n", 'load_runs(f"gpt{law.E}")\n', "loads f'gpt"),
+        ("law.E\n", 'load_runs(f"{law.E}")\n', "loads f'"),
         ("law.E\n", "families()\n", r"loads families\(\) of everything at hand"),
         ("law.E\n", "law.(\n", "cannot be parsed"),
         (":tags: [published]\n", "", "names opt and no cells are tagged"),

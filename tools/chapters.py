@@ -65,7 +65,7 @@ TAG = "published"
 PUBLISHED = ("published",)
 """Name of the group of all published families."""
 
-EVERYTHING = ("load_runs", "families")
+LOADERS = ("load_runs", "families")
 """Functions that, called without a name, answer by what happens to be at hand."""
 
 # Every chapter opens with these boxes, in this order ...
@@ -476,10 +476,14 @@ def loads(source: str, closed: frozenset[str]) -> set[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Constant) and node.value in closed:
             found.add(repr(node.value))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
-            found |= {f"{node.func.id}() of everything at hand"} & {
-                f"{name}() of everything at hand" for name in EVERYTHING
-            }
+        if not (isinstance(node, ast.Call) and getattr(node.func, "id", "") in LOADERS):
+            continue
+        if not node.args:
+            found.add(f"{ast.unparse(node.func)}() of everything at hand")
+        elif isinstance(node.args[0], ast.JoinedStr):
+            begin = getattr(node.args[0].values[0], "value", None)
+            if not isinstance(begin, str) or any(name.startswith(begin) for name in closed):
+                found.add(ast.unparse(node.args[0]))
     return found
 
 
