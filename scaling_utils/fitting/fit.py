@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scaling_utils.errors import RunsError, UnknownOptionError
 from scaling_utils.fitting.guide import fit_guide
 from scaling_utils.fitting.identify import check_identified, fit_warnings
+from scaling_utils.fitting.log_huber import fit_log_huber
 from scaling_utils.fitting.varpro import fit_varpro
 from scaling_utils.frame import COLUMNS, check_runs, tidy_runs
 from scaling_utils.law import PARAMETERS, FitReport, ScalingLaw
@@ -31,6 +32,7 @@ class Fitter(Protocol):
 
 METHODS: dict[str, Callable[..., tuple[dict[str, float], float]]] = {
     "least_squares": fit_varpro,
+    "log_huber": fit_log_huber,
     "curve_fit": fit_guide,
 }
 """Fitting methods by name."""
@@ -49,11 +51,13 @@ def fit_law(
     runs : pandas.DataFrame
         Checkpoints of one family and one metric: at least ``params`` (parameters), ``tokens``
         (tokens) and ``loss`` (nats per token).  Every row is one observation.
-    method : {"least_squares", "curve_fit"}
+    method : {"least_squares", "log_huber", "curve_fit"}
         ``"least_squares"`` minimises the sum of squared residuals over all laws with
         non-negative parameters and exponents between 0.01 and 3, by variable projection, and
-        always finds that minimum.  ``"curve_fit"`` is the guide's protocol, for reproducing it:
-        one local search from a fixed start.
+        always finds that minimum.  ``"log_huber"`` minimises the sum of Huber losses (turning at
+        0.001) of the residuals of the logarithm of the loss, over the same laws: the robust
+        objective of Hoffmann et al., which a few bad checkpoints hardly move.  ``"curve_fit"`` is
+        the guide's protocol, for reproducing it: one local search from a fixed start.
     fixed : mapping of str to float, optional
         Parameters to hold, for instance ``{"A": 521.0, "alpha": 0.353}``: what one family lends
         to another that has a single model.

@@ -8,7 +8,7 @@ from scaling_utils.law import PARAMETERS
 from tests.problems import TRUTH, grid_family
 
 
-@pytest.mark.parametrize("method", ["least_squares", "curve_fit"])
+@pytest.mark.parametrize("method", ["least_squares", "log_huber", "curve_fit"])
 def test_fit_and_report(method: str) -> None:
     runs = grid_family()
     law = fit_law(runs, method)
