@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import digamma, polygamma
+from scipy.stats import f as fisher
 
 from scaling_utils.aggregate import full_cells
 from scaling_utils.errors import FitError, SelectionError
@@ -15,12 +16,136 @@ from scaling_utils.fitting import fit_law
 from scaling_utils.law import PARAMETERS, ScalingLaw
 from scaling_utils.metrics import Predictor
 from scaling_utils.selection import sizes, split_target
+from scaling_utils.spread import seed_spread
 from scaling_utils.synthetic import synthetic_runs
 
 Array = NDArray[np.float64]
 
 FEWEST_SIZES = 4
 """Sizes that a design keeps at least: three would leave the law without a check."""
+
+CHANGES = ("weights and data", "weights", "data")
+"""What may come from another seed: both, or one while the other is that of seed 0."""
+
+ONE_SIZE = ["family", "params"]
+
+
+def by_what_changes(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Sort runs by what their seeds change: each part holds runs that differ in that alone.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        Runs with the columns ``init_seed`` (initial weights) and ``data_seed`` (order of the data),
+        as ``load_runs(..., variant="seeds")`` gives them.
+
+    Returns
+    -------
+    dict of str to pandas.DataFrame
+        For each of :data:`CHANGES`: the runs whose two seeds are equal; those with the data of seed
+        0; those with the weights of seed 0.  The run of seed 0 itself is in all three.
+
+    Examples
+    --------
+    >>> runs = pd.DataFrame({"init_seed": [0, 1, 1, 0], "data_seed": [0, 1, 0, 1]})
+    >>> {what: part.index.tolist() for what, part in by_what_changes(runs).items()}
+    {'weights and data': [0, 1], 'weights': [0, 2], 'data': [0, 3]}
+    """
+    weights, data = runs["init_seed"], runs["data_seed"]
+    kept = (weights == data, data == 0, weights == 0)
+    return {what: runs[keep.fillna(False)] for what, keep in zip(CHANGES, kept, strict=True)}
+
+
+def seed_table(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Spread between seeds by family, size and what the seed changes.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        As for :func:`by_what_changes`; several families and sizes.
+    level : float
+        Level of the intervals.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of :func:`scaling_utils.spread.seed_spread`, whose intervals are those of the
+        chi-squared distribution, with the column ``changes``.  Of each size one number of tokens:
+        the longest training among those for which most kinds of change were repeated, so that
+        the kinds are compared at the same place.
+
+    Raises
+    ------
+    SelectionError
+        If nothing was repeated.
+
+    Examples
+    --------
+    >>> runs = pd.DataFrame({
+    ...     "family": "f", "params": 1e6, "tokens": 1e8, "run": [*"abcd"],
+    ...     "init_seed": [0, 1, 1, 0], "data_seed": [0, 1, 0, 1], "loss": [2.0, 2.04, 2.02, 2.0]})
+    >>> seed_table(runs)[["changes", "n", "spread"]].round(4).to_numpy().tolist()
+    [['weights and data', 2, 0.014], ['weights', 2, 0.007], ['data', 2, 0.0]]
+    """
+    parts = []
+    for what, part in by_what_changes(runs).items():
+        try:
+            parts.append(seed_spread(part, level=level).assign(changes=what))
+        except SelectionError:
+            continue
+    if not parts:
+        raise SelectionError(
+            "no size was trained with two seeds: a spread needs repeats. families() shows how many "
+            "seeds each family has."
+        )
+    table = pd.concat(parts, ignore_index=True)
+    kinds = table.groupby([*ONE_SIZE, "tokens"], observed=True)["changes"].transform("size")
+    most = table.assign(kinds=kinds).sort_values(["kinds", "tokens"], kind="stable")
+    place = most.groupby(ONE_SIZE, observed=True)["tokens"].transform("last")
+    kept = most[most["tokens"] == place].drop(columns="kinds")
+    order = kept["changes"].map(CHANGES.index)
+    kept = kept.assign(order=order).sort_values([*ONE_SIZE, "order"], ignore_index=True)
+    return kept.drop(columns="order")
+
+
+def spread_ratio(
+    one: pd.DataFrame, other: pd.DataFrame, level: float = 0.9
+) -> tuple[float, float, float]:
+    r"""How many times as large one pooled spread is as another.
+
+    Parameters
+    ----------
+    one, other : pandas.DataFrame
+        Rows of :func:`scaling_utils.spread.seed_spread`.
+    level : float
+        Level of the interval.
+
+    Returns
+    -------
+    ratio, low, high : float
+        Ratio of the two pooled standard deviations, and its interval.
+
+    Notes
+    -----
+    For independent normal losses the ratio of the variances over that of the true ones follows an
+    F distribution with the two numbers of degrees of freedom.  Where both share a run, as parts of
+    :func:`by_what_changes` do, the interval is approximate.
+
+    Examples
+    --------
+    >>> one, other = (pd.DataFrame({"n": [5, 5], "spread": s}) for s in (0.02, 0.01))
+    >>> [round(v, 2) for v in spread_ratio(one, other)]
+    [2.0, 1.08, 3.71]
+    """
+    freedom = [float((table["n"] - 1).sum()) for table in (one, other)]
+    variances = [
+        float(((table["n"] - 1) * table["spread"] ** 2).sum()) / count
+        for table, count in zip((one, other), freedom, strict=True)
+    ]
+    ratio = variances[0] / variances[1]
+    low = ratio / fisher.ppf((1 + level) / 2, *freedom)
+    high = ratio / fisher.ppf((1 - level) / 2, *freedom)
+    return float(np.sqrt(ratio)), float(np.sqrt(low)), float(np.sqrt(high))
 
 
 def spread_trend(table: pd.DataFrame) -> tuple[float, float]:

@@ -5,7 +5,9 @@ import pytest
 from scaling_utils.errors import SelectionError
 from scaling_utils.law import ScalingLaw
 from scaling_utils.seeds import (
+    CHANGES,
     amplification,
+    by_what_changes,
     draw_seeds,
     equal_cost_designs,
     family_amplification,
@@ -15,8 +17,10 @@ from scaling_utils.seeds import (
     resample_seeds,
     run_units,
     seed_share,
+    seed_table,
     simulate_seeds,
     simulated_designs,
+    spread_ratio,
     spread_trend,
 )
 from scaling_utils.selection import split_target
@@ -30,6 +34,67 @@ TOKENS = np.geomspace(2e10, 2e11, 4)
 def simulated(seeds: int, noise: float, seed: int = 1) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     return simulate_seeds(LAW, SIZES, TOKENS, rng, seeds=seeds, run_noise=noise)
+
+
+def crossed(rng: np.random.Generator, count: int, weights: float, data: float) -> pd.DataFrame:
+    """One size with so many seeds of each kind, whose effects on the loss add up."""
+    w, d = rng.normal(0, weights, count + 1), rng.normal(0, data, count + 1)
+    w[0] = d[0] = 0.0
+    pairs = [(i, i) for i in range(count + 1)]
+    pairs += [(i, 0) for i in range(1, count + 1)] + [(0, i) for i in range(1, count + 1)]
+    rows = [
+        {
+            "run": f"r-{i}-{j}",
+            "init_seed": i,
+            "data_seed": j,
+            "loss": 2 * (1 + w[i] + d[j]),
+        }
+        for i, j in pairs
+    ]
+    return pd.DataFrame(rows).assign(family="f", params=1e6, tokens=1e8)
+
+
+def test_parts_of_the_seed_are_told_apart() -> None:
+    runs = crossed(np.random.default_rng(20), 400, weights=0.004, data=0.001)
+    table = seed_table(runs).set_index("changes")
+    assert tuple(table.index) == CHANGES
+    assert (table["n"] == 401).all()
+    both = np.hypot(0.004, 0.001)
+    np.testing.assert_allclose(table["spread"], [both, 0.004, 0.001], rtol=0.1)
+    assert table["spread"].between(table["low"], table["high"]).all()
+
+
+def test_every_part_holds_runs_that_differ_in_that_alone() -> None:
+    parts = by_what_changes(crossed(np.random.default_rng(21), 3, 0.01, 0.01))
+    assert (parts["weights and data"]["init_seed"] == parts["weights and data"]["data_seed"]).all()
+    assert set(parts["weights"]["data_seed"]) == set(parts["data"]["init_seed"]) == {0}
+    assert all(len(part) == 4 for part in parts.values())
+
+
+def test_kinds_of_change_are_compared_at_the_same_tokens() -> None:
+    runs = crossed(np.random.default_rng(22), 2, 0.01, 0.01)
+    equal = runs["init_seed"] == runs["data_seed"]
+    longer = runs[equal].assign(tokens=4e8, run=runs["run"] + "-long")
+    other = runs[equal].assign(params=2e6, run=runs["run"] + "-large")
+    table = seed_table(pd.concat([runs, longer, other, other.assign(tokens=4e8)]))
+    assert table["params"].tolist() == [1e6, 1e6, 1e6, 2e6]
+    assert table["tokens"].tolist() == [1e8, 1e8, 1e8, 4e8]
+    with pytest.raises(SelectionError, match="needs repeats"):
+        seed_table(runs.head(1))
+
+
+def test_the_interval_of_a_ratio_holds_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(23)
+    inside = 0
+    for _ in range(400):
+        one, other = (
+            pd.DataFrame({"n": [4, 4], "spread": s * np.sqrt(rng.chisquare(3, 2) / 3)})
+            for s in (0.03, 0.01)
+        )
+        ratio, low, high = spread_ratio(one, other)
+        assert low < ratio < high
+        inside += low < 3.0 < high
+    assert inside / 400 == pytest.approx(0.9, abs=0.045)
 
 
 def test_trend_recovers_the_exponent() -> None:
