@@ -113,7 +113,7 @@ def fit_law(
         params_range=(float(params.min()), float(params.max())),
         tokens_range=(float(tokens.min()), float(tokens.max())),
         fixed=MappingProxyType(held),
-        warnings=fit_warnings(params, tokens, loss, law, held),
+        warnings=fit_warnings(table, law, held, METHODS[method]),
     )
     return ScalingLaw(**law, report=report)
 
