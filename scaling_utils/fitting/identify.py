@@ -318,14 +318,15 @@ def _noise(seen: _Seen, table: pd.DataFrame, lines: Linearised) -> Iterator[tupl
             "seeds, or train models further apart in size.",
         )
         return
-    for word, drop in drops.items():
-        if WIDTH * lines.noise >= drop:
-            yield (
-                "residual-noise",
-                f"losses lie {lines.noise:.2g} nats (standard deviation) off the law, while "
-                f"{word} explain {drop:.2g}; find out what else the runs differ in, drop the "
-                f"beginning of training, or widen the range of {word}.",
-            )
+    small = {word: drop for word, drop in drops.items() if WIDTH * lines.noise >= drop}
+    if small:
+        explained = " and ".join(f"{word} explain {drop:.2g}" for word, drop in small.items())
+        yield (
+            "residual-noise",
+            f"losses lie {lines.noise:.2g} nats (standard deviation) off the law, while "
+            f"{explained}; find out what else the runs differ in, drop the beginning of training, "
+            f"or widen the range of {' and '.join(small)}.",
+        )
 
 
 def seed_spread(table: pd.DataFrame) -> tuple[float, int]:
