@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pandas as pd
 from scaling_utils import cuts, effective
 from scaling_utils.cuts import SHARES, choose_share, cut_errors, drop_first_share
 from scaling_utils.effective import autocorrelation, effective_checkpoints, effective_size, thin
-from scaling_utils.errors import SelectionError
+from scaling_utils.errors import FitError, SelectionError
 from scaling_utils.fetch import pinned_files
 from scaling_utils.fitting import fit_law
 from scaling_utils.grids import meaning
@@ -203,6 +203,124 @@ def finished_or_not(raw: pd.DataFrame, decayed: pd.DataFrame) -> pd.Series:
             ),
         }
     )
+
+
+SCHEDULES = {"constant": "checkpoints", "averaged": "averaged", "cosine": "cosine"}
+"""Checkpoints inside a schedule of the built-in families, and the variant that holds them."""
+
+
+def inside_schedules(name: str) -> dict[str, pd.DataFrame]:
+    """Checkpoints of a built-in family whose learning rate had not come down, by schedule.
+
+    Parameters
+    ----------
+    name : str
+        A built-in family.
+
+    Returns
+    -------
+    dict of str to pandas.DataFrame
+        ``"constant"``: the trunks; ``"averaged"``: averages of their weights; ``"cosine"``: inside
+        cosine runs, their ends left out.  Schedules of which the family has no run are missing.
+
+    Examples
+    --------
+    >>> {"constant", "averaged"} <= set(inside_schedules("house-lstm"))
+    True
+    """
+    found = {}
+    for schedule, variant in SCHEDULES.items():
+        runs = load_runs(name, variant=variant)
+        if "kind" in runs and len(runs := runs[runs["kind"] != "decayed"]):
+            found[schedule] = runs
+    return found
+
+
+def above_finished(inside: pd.DataFrame, finished: pd.DataFrame) -> pd.DataFrame:
+    """How far the loss inside a schedule lies above that of a model finished at the same tokens.
+
+    Parameters
+    ----------
+    inside : pandas.DataFrame
+        Checkpoints of one family with ``init_seed`` and ``data_seed``.
+    finished : pandas.DataFrame
+        Ends of runs of that family.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each end and each run of the same size and seeds that passes its tokens:
+        ``run``, ``params``, ``tokens``; ``part`` of the run's own schedule (of its last checkpoint
+        where no column ``budget_tokens`` says more); ``above``, the difference as a fraction of
+        the finished loss.  Between two checkpoints the loss is taken as straight in the logarithm
+        of tokens.
+
+    Examples
+    --------
+    >>> same = {"params": 1e6, "init_seed": 0, "data_seed": 0}
+    >>> inside = pd.DataFrame([
+    ...     {"run": "r", "tokens": t, "loss": v, **same} for t, v in ((1e6, 4.0), (4e6, 2.0))])
+    >>> finished = pd.DataFrame([{"tokens": 2e6, "loss": 2.5, **same}])
+    >>> above_finished(inside, finished)[["part", "above"]].round(3).to_numpy().tolist()
+    [[0.5, 0.2]]
+    """
+    same = ["params", "init_seed", "data_seed"]
+    ends = dict(iter(finished.groupby(same, observed=True)))
+    rows = []
+    for (*key, run), part in inside.groupby([*same, "run"], observed=True):
+        curve = part.sort_values("tokens")
+        tokens = curve["tokens"].to_numpy("float64")
+        loss = curve["loss"].to_numpy("float64")
+        planned = float(curve["budget_tokens"].max()) if "budget_tokens" in curve else tokens[-1]
+        passed = ends.get(tuple(key), finished.head(0))
+        passed = passed[passed["tokens"].between(tokens[0], tokens[-1])]
+        at = passed["tokens"].to_numpy("float64")
+        there = np.interp(np.log(at), np.log(tokens), loss)
+        above = there / passed["loss"].to_numpy("float64") - 1
+        rows.append(
+            pd.DataFrame(
+                {"run": run, "params": key[0], "tokens": at, "part": at / planned, "above": above}
+            )
+        )
+    if not rows:
+        return pd.DataFrame(columns=["run", "params", "tokens", "part", "above"])
+    return pd.concat(rows, ignore_index=True)
+
+
+def predict_finished(inside: Mapping[str, pd.DataFrame], finished: pd.DataFrame) -> pd.DataFrame:
+    """Predict the largest finished model of a family from checkpoints of several schedules.
+
+    Parameters
+    ----------
+    inside : mapping of str to pandas.DataFrame
+        Checkpoints by schedule, as from :func:`inside_schedules`; those of the smaller sizes are
+        fitted, without the first tenth of each run.
+    finished : pandas.DataFrame
+        Ends of runs of that family, of the largest size, too.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each schedule and one, ``"finished"``, for the ends of the smaller sizes:
+        ``sizes`` and ``checkpoints`` fitted, and the signed ``error`` of the prediction as a
+        fraction (missing where a schedule has too few sizes for a law).
+    """
+    ends = split_target(finished)
+    largest = float(ends.target["params"].iloc[0])
+    rows = {}
+    for name, runs in {**inside, "finished": finished}.items():
+        train = runs[runs["params"] < largest]
+        if name != "finished":
+            train = drop_first_share(train, FIRST_SHARE)
+        error = np.nan
+        if len(sizes(train)) > 2:
+            try:
+                law = fit_law(train, method="least_squares")
+                error = signed_relative_error(law, ends.target)
+            except FitError:
+                pass
+        rows[name] = {"sizes": len(sizes(train)), "checkpoints": len(train), "error": error}
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def study_published(names: Iterable[str] | None = None) -> pd.DataFrame:

@@ -6,9 +6,12 @@ import pytest
 
 from scaling_utils import checkpoints, load_runs
 from scaling_utils.checkpoints import (
+    above_finished,
     answers,
     finished_or_not,
+    inside_schedules,
     load_study,
+    predict_finished,
     save_study,
     study_family,
     trajectory_families,
@@ -41,6 +44,46 @@ def test_finished_models_are_another_law() -> None:
     assert table["finished to finished"] < 1e-6
     assert table["raw to finished"] == pytest.approx(1 / 0.95 - 1, abs=1e-5)
     assert table["too high by"] == pytest.approx(table["raw to finished"])
+
+
+def seeded(runs: pd.DataFrame) -> pd.DataFrame:
+    return runs.assign(init_seed=0, data_seed=0)
+
+
+def test_distance_to_finished_models_is_measured_at_their_tokens_and_seeds() -> None:
+    inside = seeded(grid_family())
+    ends = inside[inside["tokens"].isin([4e10, 2e11])]
+    ends = ends.assign(loss=ends["loss"] / 1.05, run=ends["run"] + "-end")
+    table = above_finished(inside, ends)
+    assert len(table) == len(ends)
+    np.testing.assert_allclose(table["above"], 0.05)
+    assert set(table["part"]) == {0.2, 1.0}
+    planned = above_finished(inside.assign(budget_tokens=4e11), ends)
+    np.testing.assert_allclose(planned["part"].unique(), [0.1, 0.5])
+    assert above_finished(inside, ends.assign(data_seed=1)).empty
+    assert above_finished(inside, ends.assign(tokens=1e12)).empty
+    assert above_finished(inside.head(0), ends).empty
+
+
+def test_checkpoints_that_lie_higher_predict_too_high() -> None:
+    finished = grid_family()
+    inside = {
+        "constant": finished.assign(loss=1.05 * finished["loss"]),
+        "few": finished[finished["params"] <= 3e8],
+    }
+    table = predict_finished(inside, finished)
+    assert list(table.index) == ["constant", "few", "finished"]
+    assert table.loc["constant", "error"] == pytest.approx(0.05, abs=1e-6)
+    assert table.loc["finished", "error"] == pytest.approx(0.0, abs=1e-6)
+    assert np.isnan(table.loc["few", "error"])
+    assert table["sizes"].tolist() == [3, 2, 3]
+
+
+def test_schedules_of_built_in_families_hold_no_ends() -> None:
+    found = inside_schedules("house-lstm")
+    assert {"constant", "averaged"} <= set(found) <= {"constant", "averaged", "cosine"}
+    assert all((runs["kind"] != "decayed").all() and len(runs) for runs in found.values())
+    assert inside_schedules("house-markov") == {}
 
 
 def test_study_of_other_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from scaling_utils.style import MARKERS, PALETTE
+from scaling_utils.style import MARKERS, PALETTE, format_tokens
 
 INK = "#1f2937"
 SOFT = "#9ca3af"
@@ -298,6 +298,45 @@ def draw_coverage(tables: Mapping[str, pd.DataFrame], ax: Axes | None = None) ->
     ax.set_xticks(at, [f"{c:g}" for c in at])
     ax.minorticks_off()
     ax.set_xlim(right=at[-1])
+    _beside(ax, notes)
+    return ax
+
+
+def draw_above(above: Mapping[str, pd.DataFrame], *, ax: Axes | None = None) -> Axes:
+    """Draw how far checkpoints lie above models finished at the same tokens.
+
+    Parameters
+    ----------
+    above : mapping of str to pandas.DataFrame
+        For each kind of checkpoint: ``tokens`` and ``above``, a fraction; an entry without rows is
+        left out.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Dots for single runs, a line for their median.
+    """
+    ax = plt.subplots()[1] if ax is None else ax
+    shown = {name: table for name, table in above.items() if len(table)}
+    hues = list(PALETTE.values())
+    notes = []
+    for place, (name, table) in enumerate(shown.items()):
+        color = hues[place % len(hues)]
+        # Kinds share their tokens: a step to the side keeps their dots apart.
+        step = 1.05 ** (place - (len(shown) - 1) / 2)
+        ax.plot(table["tokens"] * step, 100 * table["above"], "o", ms=4, alpha=0.4, color=color)
+        middle = 100 * table.groupby("tokens")["above"].median()
+        marker = MARKERS[place % len(MARKERS)]
+        ax.plot(middle.index * step, middle, marker=marker, color=color)
+        notes.append((float(middle.iloc[-1]), name, _darker(mpl.colors.to_rgb(color))))
+    ax.axhline(0, color=SOFT, linewidth=1)
+    ax.set(xscale="log", xlabel="training tokens $D$", ylabel="above the finished model (%)")
+    ax.xaxis.set_major_formatter(FuncFormatter(format_tokens))
+    places = sorted({float(t) for table in shown.values() for t in table["tokens"]})
+    ax.xaxis.set_major_locator(FixedLocator(places))
+    ax.xaxis.set_minor_locator(NullLocator())
     _beside(ax, notes)
     return ax
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from scaling_utils.figures.checkpoints import (
+    draw_above,
     draw_claimed_and_true,
     draw_coverage,
     draw_curves,
@@ -88,3 +89,12 @@ def test_worth_keeps_the_order() -> None:
     drawn = {line.get_label(): list(line.get_xdata()) for line in ax.get_lines()}
     assert drawn["logged"] == [100, 10]
     assert drawn["worth, about the law"] == [5, 2]
+
+
+def test_distances_to_finished_models_have_a_line_for_each_kind_with_runs() -> None:
+    table = pd.DataFrame({"tokens": [1e6, 2e6, 2e6], "above": [0.01, 0.02, 0.06]})
+    ax = draw_above({"constant": table, "cosine": table.head(0)})
+    assert [text.get_text() for text in ax.texts] == ["constant"]
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [1, 2, 6])
+    np.testing.assert_allclose(ax.lines[1].get_ydata(), [1, 4])
+    assert list(ax.get_xticks()) == [1e6, 2e6]
