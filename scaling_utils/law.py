@@ -8,8 +8,11 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
 
-from scaling_utils.errors import ScalingError
+from scaling_utils.calibration import claimed_sd, factor
+from scaling_utils.errors import FitError, ScalingError
+from scaling_utils.posterior import Posterior
 
 PARAMETERS = ("E", "A", "B", "alpha", "beta")
 """Names of the law's five parameters, in the order used everywhere."""
@@ -65,6 +68,8 @@ class ScalingLaw:
         Size and exponent of the term that shrinks with tokens.
     report : FitReport or None
         How the law was fitted; ``None`` for a law written down by hand.
+    posterior : Posterior or None
+        What the fit leaves uncertain, where the method says so (``"pooled"``).
 
     Examples
     --------
@@ -79,6 +84,7 @@ class ScalingLaw:
     alpha: float
     beta: float
     report: FitReport | None = None
+    posterior: Posterior | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in PARAMETERS:
@@ -125,6 +131,157 @@ class ScalingLaw:
                 )
         loss = self.E + self.A * n**-self.alpha + self.B * d**-self.beta
         return float(loss) if loss.ndim == 0 else loss
+
+    def interval(
+        self, params: ArrayLike, tokens: ArrayLike, level: float = 0.9
+    ) -> tuple[float | NDArray[np.float64], float | NDArray[np.float64]]:
+        r"""Bounds for the loss that a new, finished run would show.
+
+        They take in the uncertainty of the fit, the spread between runs and the law's own error at
+        that scale-up, and are calibrated on predictions of other families whose end is known
+        (:mod:`scaling_utils.calibration`).
+
+        Parameters
+        ----------
+        params, tokens : float or array_like
+            As for :meth:`predict`.
+        level : float
+            Share of such intervals that hold what comes.
+
+        Returns
+        -------
+        low, high : float or numpy.ndarray
+            Nats per token.
+
+        Raises
+        ------
+        FitError
+            If the law's method gives no posterior.
+        ScalingError
+            If a value is not positive.
+        UnknownOptionError
+            If ``level`` is not between 0 and 1.
+
+        Examples
+        --------
+        >>> import numpy as np, pandas as pd
+        >>> from scaling_utils import fit_law
+        >>> n, d = np.meshgrid([1e7, 1e8, 1e9], [1e9, 1e10, 1e11])
+        >>> truth = ScalingLaw(E=1.7, A=400.0, B=2000.0, alpha=0.35, beta=0.37)
+        >>> logs = pd.DataFrame({"params": n.ravel(), "tokens": d.ravel()})
+        >>> logs["loss"] = truth.predict(logs["params"], logs["tokens"])
+        >>> law = fit_law(logs)
+        >>> low, high = law.interval(1e10, 1e12)
+        >>> bool(low < truth.predict(1e10, 1e12) < high)
+        True
+        """
+        centre = np.asarray(self.predict(params, tokens))
+        spread = factor(level, self._posterior().left_out) * self.claimed_sd(params, tokens)
+        low, high = centre * np.exp(-spread), centre * np.exp(spread)
+        if centre.ndim == 0:
+            return float(low), float(high)
+        return low, high
+
+    def claimed_sd(self, params: ArrayLike, tokens: ArrayLike) -> NDArray[np.float64]:
+        """Relative standard deviation of a new run's loss, before calibration.
+
+        Parameters
+        ----------
+        params, tokens : float or array_like
+            As for :meth:`predict`.
+
+        Returns
+        -------
+        numpy.ndarray
+            See :func:`scaling_utils.calibration.claimed_sd`.
+
+        Raises
+        ------
+        FitError
+            If the law's method gives no posterior.
+        """
+        posterior = self._posterior()
+        largest = self.report.params_range[1] if self.report else np.inf
+        scale_up = np.asarray(params, dtype="float64") / largest
+        return claimed_sd(posterior.log_sd(params, tokens), posterior.scatter, scale_up)
+
+    def parameter_intervals(
+        self, level: float = 0.9, *, seed: int = 0
+    ) -> dict[str, tuple[float, float]]:
+        """Bounds for each of the five numbers of the law.
+
+        Parameters
+        ----------
+        level : float
+            Share of the posterior between the bounds, after it was widened by the factor that
+            predictions of other families need (there is no known truth to calibrate these on).
+        seed : int
+            Seed of the draws that the bounds are quantiles of.
+
+        Returns
+        -------
+        dict of str to (float, float)
+            ``E`` (nats per token), ``A``, ``B``, ``alpha`` and ``beta``.
+
+        Raises
+        ------
+        FitError
+            If the law's method gives no posterior.
+        """
+        draws = self._draws(level, seed)
+        tails = [(1 - level) / 2, (1 + level) / 2]
+        low, high = np.quantile(draws, tails, axis=0)
+        return {n: (float(a), float(b)) for n, a, b in zip(PARAMETERS, low, high, strict=True)}
+
+    def compute_optimal_interval(
+        self, flops: float, level: float = 0.9, *, seed: int = 0
+    ) -> dict[str, tuple[float, float]]:
+        """Bounds for the parameters and tokens that minimise the loss for a training budget.
+
+        Parameters
+        ----------
+        flops : float
+            Training budget in FLOPs.
+        level, seed : float, int
+            As for :meth:`parameter_intervals`.
+
+        Returns
+        -------
+        dict of str to (float, float)
+            ``params`` and ``tokens``.
+
+        Raises
+        ------
+        FitError
+            If the law's method gives no posterior.
+        ScalingError
+            As for :meth:`compute_optimal`.
+        """
+        self.compute_optimal(flops)  # refuses what has no optimum
+        optima = [
+            ScalingLaw(e, a, b, alpha, beta).compute_optimal(flops)
+            for e, a, b, alpha, beta in self._draws(level, seed).tolist()
+        ]
+        low, high = np.quantile(np.array(optima), [(1 - level) / 2, (1 + level) / 2], axis=0)
+        return {
+            name: (float(low[k]), float(high[k])) for k, name in enumerate(("params", "tokens"))
+        }
+
+    def _draws(self, level: float, seed: int, count: int = 4000) -> NDArray[np.float64]:
+        """Laws drawn from the widened posterior."""
+        widen = max(1.0, factor(level, self._posterior().left_out) / float(ndtri((1 + level) / 2)))
+        return self._posterior().draw(count, np.random.default_rng(seed), widen=widen)
+
+    def _posterior(self) -> Posterior:
+        """Return the posterior, or refuse."""
+        if self.posterior is None:
+            method = self.report.method if self.report else "no fit"
+            raise FitError(
+                f"a law from {method!r} has no interval: only method='pooled' says what its fit "
+                "leaves uncertain and was calibrated. Fit with it, or resample runs with "
+                "bootstrap_laws for the spread of the five numbers."
+            )
+        return self.posterior
 
     def compute_optimal(self, flops: float) -> tuple[float, float]:
         r"""Find the parameters and tokens that minimise the loss for a training budget.

@@ -10,15 +10,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from scaling_utils.errors import RunsError, UnknownOptionError
+from scaling_utils.errors import FitError, RunsError, UnknownOptionError
 from scaling_utils.fitting.guide import fit_guide
 from scaling_utils.fitting.identify import check_identified, fit_warnings
 from scaling_utils.fitting.log_huber import fit_log_huber
+from scaling_utils.fitting.pooled import fit_pooled
+from scaling_utils.fitting.prior import Prior, pooled_prior
 from scaling_utils.fitting.varpro import fit_varpro
-from scaling_utils.frame import COLUMNS, check_runs, tidy_runs
+from scaling_utils.frame import COLUMNS, NUMERIC, check_runs, tidy_runs
 from scaling_utils.law import PARAMETERS, FitReport, ScalingLaw
+from scaling_utils.posterior import Posterior
+from scaling_utils.schedules import unfinished_share
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.bool_]
+
+
+VAST = 1e100
+"""Largest value of a held parameter, or of params to a held exponent."""
 
 
 class Fitter(Protocol):
@@ -30,7 +39,16 @@ class Fitter(Protocol):
         """Fit one law."""
 
 
+def _most_probable(
+    params: Array, tokens: Array, loss: Array, fixed: Mapping[str, float]
+) -> tuple[dict[str, float], float]:
+    """Fit by the default estimator where only checkpoints are known: a run for each size."""
+    law, objective, _ = fit_pooled(params, tokens, loss, fixed)
+    return law, objective
+
+
 METHODS: dict[str, Callable[..., tuple[dict[str, float], float]]] = {
+    "pooled": _most_probable,
     "least_squares": fit_varpro,
     "log_huber": fit_log_huber,
     "curve_fit": fit_guide,
@@ -40,9 +58,10 @@ METHODS: dict[str, Callable[..., tuple[dict[str, float], float]]] = {
 
 def fit_law(
     runs: pd.DataFrame,
-    method: str = "least_squares",
+    method: str = "pooled",
     *,
     fixed: Mapping[str, float] | None = None,
+    prior: Prior | None = None,
 ) -> ScalingLaw:
     r"""Fit :math:`E + A\,N^{-\alpha} + B\,D^{-\beta}` to the checkpoints of one family.
 
@@ -50,17 +69,25 @@ def fit_law(
     ----------
     runs : pandas.DataFrame
         Checkpoints of one family and one metric: at least ``params`` (parameters), ``tokens``
-        (tokens) and ``loss`` (nats per token).  Every row is one observation.
-    method : {"least_squares", "log_huber", "curve_fit"}
-        ``"least_squares"`` minimises the sum of squared residuals over all laws with
-        non-negative parameters and exponents between 0.01 and 3, by variable projection, and
-        always finds that minimum.  ``"log_huber"`` minimises the sum of Huber losses (turning at
-        0.001) of the residuals of the logarithm of the loss, over the same laws: the robust
-        objective of Hoffmann et al., which a few bad checkpoints hardly move.  ``"curve_fit"`` is
+        (tokens) and ``loss`` (nats per token).  The default method also uses ``run``,
+        ``schedule`` and ``planned_tokens`` (where the schedule ends), if they are there.
+    method : {"pooled", "least_squares", "log_huber", "curve_fit"}
+        ``"pooled"`` finds the most probable law given the runs and a prior pooled over other
+        families: runs rather than checkpoints are its observations, and it alone gives
+        intervals.  It predicted best in back-tests (:mod:`scaling_utils.accuracy`).  For the
+        others every row is one observation.  ``"least_squares"`` minimises the sum of squared
+        residuals over all laws with non-negative parameters and exponents between 0.01 and 3, by
+        variable projection, and always finds that minimum.  ``"log_huber"`` minimises the sum of
+        Huber losses (turning at 0.001) of the residuals of the logarithm of the loss, over the
+        same laws: the robust objective of Hoffmann et al., which a few bad checkpoints hardly
+        move.  ``"curve_fit"`` is
         the guide's protocol, for reproducing it: one local search from a fixed start.
     fixed : mapping of str to float, optional
         Parameters to hold, for instance ``{"A": 521.0, "alpha": 0.353}``: what one family lends
         to another that has a single model.
+    prior : Prior, optional
+        For ``"pooled"``: by default :func:`scaling_utils.fitting.prior.pooled_prior` without
+        whatever group the runs' family belongs to.
 
     Returns
     -------
@@ -72,9 +99,10 @@ def fit_law(
     RunsError
         If the table breaks the rules of :func:`check_runs`, or mixes families or metrics.
     FitError
-        If the checkpoints cannot determine the parameters that are to be fitted.
+        If the checkpoints cannot determine the parameters that are to be fitted (with a prior,
+        one checkpoint is enough, though not for much).
     UnknownOptionError
-        If ``method`` or a name in ``fixed`` is unknown.
+        If ``method`` or a name in ``fixed`` is unknown, or ``prior`` is given to another method.
 
     Notes
     -----
@@ -88,22 +116,41 @@ def fit_law(
     >>> truth = ScalingLaw(E=1.7, A=400.0, B=2000.0, alpha=0.35, beta=0.37)
     >>> logs = pd.DataFrame({"params": n.ravel(), "tokens": d.ravel()})
     >>> logs["loss"] = truth.predict(logs["params"], logs["tokens"])
-    >>> law = fit_law(logs)
+    >>> law = fit_law(logs, method="least_squares")
     >>> print(f"E = {law.E:.4f}, alpha = {law.alpha:.4f}, beta = {law.beta:.4f}")
     E = 1.7000, alpha = 0.3500, beta = 0.3700
+    >>> law = fit_law(logs)
+    >>> low, high = law.interval(params=1e10, tokens=2e11)
+    >>> bool(low < truth.predict(1e10, 2e11) < high)
+    True
     """
     if method not in METHODS:
         raise UnknownOptionError(
             f"method = {method!r} is not a fitting method: choose one of {sorted(METHODS)}."
         )
+    if prior is not None and method != "pooled":
+        raise UnknownOptionError(
+            f"prior is given to method = {method!r}: only method = 'pooled' takes one."
+        )
     held = check_fixed(fixed)
-    table = as_training_set(runs)
+    table = in_order(as_training_set(runs))
     params, tokens, loss = (
         table[c].to_numpy(dtype="float64") for c in ("params", "tokens", "loss")
     )
-    if method != "curve_fit":  # the guide's protocol fits whatever it is given
+    if method not in ("pooled", "curve_fit"):  # the guide's protocol fits whatever it is given
         check_identified(params, tokens, held)
-    law, objective = METHODS[method](params, tokens, loss, held)
+    run, decay = pd.factorize(table["run"])[0], unfinished_share(table)
+    if method == "pooled" and prior is None:
+        prior = pooled_prior(without=str(table["family"].iloc[0]))
+
+    def fit(rows: Rows) -> tuple[dict[str, float], float, Posterior | None]:
+        some = params[rows], tokens[rows], loss[rows], held
+        if method == "pooled":
+            with np.errstate(over="ignore", under="ignore"):
+                return fit_pooled(*some, run=run[rows], decay=decay[rows], prior=prior)
+        return *run_method(method, *some), None
+
+    law, objective, posterior = fit(np.ones(len(table), dtype=bool))
     report = FitReport(
         method=method,
         objective=objective,
@@ -113,9 +160,47 @@ def fit_law(
         params_range=(float(params.min()), float(params.max())),
         tokens_range=(float(tokens.min()), float(tokens.max())),
         fixed=MappingProxyType(held),
-        warnings=fit_warnings(table, law, held, METHODS[method]),
+        warnings=fit_warnings(table, law, held, lambda rows: fit(rows)[0]),
     )
-    return ScalingLaw(**law, report=report)
+    return ScalingLaw(law["E"], law["A"], law["B"], law["alpha"], law["beta"], report, posterior)
+
+
+def in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Sort checkpoints, so that the order in which they come changes not even the last digit."""
+    order = np.lexsort([table[c].to_numpy() for c in ("loss", "tokens", "params")])
+    return table if bool((np.diff(order) == 1).all()) else table.iloc[order]
+
+
+def run_method(
+    method: str, params: Array, tokens: Array, loss: Array, held: Mapping[str, float]
+) -> tuple[dict[str, float], float]:
+    """Fit by a method, and refuse a law that floating-point numbers cannot hold."""
+    largest = dict.fromkeys(PARAMETERS, VAST)
+    # A held exponent must not take its term out of what floating-point numbers can hold.
+    for name, values in (("alpha", params), ("beta", tokens)):
+        largest[name] = np.log(VAST) / max(1.0, float(np.abs(np.log(values)).max()))
+    for name, value in held.items():
+        if value > largest[name]:
+            raise FitError(
+                f"fixed[{name!r}] = {value:.4g} is more than {largest[name]:.4g}, beyond which the "
+                "law leaves the range of floating-point numbers at these checkpoints: hold a value "
+                "from a law of models like these, in the same units."
+            )
+    with np.errstate(all="ignore"):
+        try:
+            law, objective = METHODS[method](params, tokens, loss, held)
+        except np.linalg.LinAlgError as error:
+            law, objective, why = {}, float("nan"), str(error)
+        else:
+            why = ", ".join(f"{name} = {value:.4g}" for name, value in law.items())
+    if not all(np.isfinite(v) and v >= 0 for v in (*law.values(), objective)):
+        raise FitError(
+            f"{method} found no law that is finite and not negative ({why}): values or held "
+            f"parameters are too extreme for it (params {params.min():.3g} to {params.max():.3g}, "
+            f"loss {loss.min():.3g} to {loss.max():.3g}, held {dict(held)}). Choose other units, "
+            "or hold nothing."
+        )
+    return law, objective
 
 
 def check_fixed(fixed: Mapping[str, float] | None) -> dict[str, float]:
@@ -126,7 +211,10 @@ def check_fixed(fixed: Mapping[str, float] | None) -> dict[str, float]:
             raise UnknownOptionError(
                 f"fixed = {{{name!r}: ...}} names no parameter of the law: use {PARAMETERS}."
             )
-        number = float(value)
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = float("nan")
         if not np.isfinite(number) or number < 0:
             raise UnknownOptionError(
                 f"fixed[{name!r}] = {value!r}: a held parameter must be finite and not negative."
@@ -135,14 +223,24 @@ def check_fixed(fixed: Mapping[str, float] | None) -> dict[str, float]:
     return held
 
 
+def is_tidy(runs: pd.DataFrame) -> bool:
+    """Whether a table has all columns, each once, and its numbers as numbers."""
+    return (
+        isinstance(runs, pd.DataFrame)
+        and sorted(c for c in runs.columns if c in COLUMNS) == sorted(COLUMNS)
+        and all(runs[c].dtype == "float64" for c in NUMERIC)
+        and runs["seed"].dtype == "Int64"
+    )
+
+
 def as_training_set(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the runs as one checked table of one family and one metric."""
-    if len(runs) == 0:
+    if isinstance(runs, pd.DataFrame) and len(runs) == 0:
         raise RunsError(
             "the table of runs is empty: a law needs checkpoints. Loosen the selection (a large "
             "skip_tokens, say) or load other runs."
         )
-    if set(COLUMNS) <= set(runs.columns):
+    if is_tidy(runs):
         table = runs
         check_runs(table)
     else:

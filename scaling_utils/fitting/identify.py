@@ -98,7 +98,7 @@ def fit_warnings(
     table: pd.DataFrame,
     law: Mapping[str, float],
     fixed: Mapping[str, float],
-    fit: Callable[..., tuple[dict[str, float], float]],
+    refit: Callable[[NDArray[np.bool_]], Mapping[str, float]],
 ) -> tuple[str, ...]:
     """Name what makes a fitted law fragile.
 
@@ -110,9 +110,9 @@ def fit_warnings(
         The fitted parameters.
     fixed : mapping of str to float
         Parameters that were held.
-    fit : callable
-        The method that fitted them: called as ``fit(params, tokens, loss, fixed)`` at most once
-        more, without the run that seems to decide the law.
+    refit : callable
+        Fits the same way to some of the rows, given as a mask, and returns the parameters: called
+        at most once, without the run that seems to decide the law.
 
     Returns
     -------
@@ -140,7 +140,7 @@ def fit_warnings(
         *_edges(seen, law),
         *_valley(lines),
         *_noise(seen, table, lines),
-        *_one_run(seen, table, lines, fit),
+        *_one_run(seen, table, lines, refit),
     ]
     return tuple(f"{name}: {text}" for name, text in found)
 
@@ -376,7 +376,7 @@ def _one_run(
     seen: _Seen,
     table: pd.DataFrame,
     lines: Linearised,
-    fit: Callable[..., tuple[dict[str, float], float]],
+    refit: Callable[[NDArray[np.bool_]], Mapping[str, float]],
 ) -> Iterator[tuple[str, str]]:
     """A run without which the law would predict something else."""
     at = FAR * float(seen.sizes.max()), float(seen.counts.max())
@@ -388,7 +388,7 @@ def _one_run(
     rest = seen.run != which
     name = table["run"].iloc[int(np.argmin(rest))]
     try:
-        law, _ = fit(seen.params[rest], seen.tokens[rest], seen.loss[rest], seen.fixed)
+        law = refit(rest)
     except FitError:  # one local search that fails says nothing about the run
         return
     there = _predict(law, *at)

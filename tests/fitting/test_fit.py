@@ -23,13 +23,13 @@ def test_fit_and_report(method: str) -> None:
 
 def test_three_columns_are_enough() -> None:
     runs = grid_family()[["params", "tokens", "loss"]]
-    law = fit_law(runs)
+    law = fit_law(runs, method="least_squares")
     for name in PARAMETERS:
         assert getattr(law, name) == pytest.approx(getattr(TRUTH, name), rel=1e-6)
 
 
 def test_fixed_is_held_and_reported() -> None:
-    law = fit_law(grid_family(), fixed={"E": 1.7})
+    law = fit_law(grid_family(), fixed={"E": 1.7}, method="least_squares")
     assert law.E == 1.7
     assert law.report is not None
     assert dict(law.report.fixed) == {"E": 1.7}
@@ -38,7 +38,7 @@ def test_fixed_is_held_and_reported() -> None:
 @pytest.mark.parametrize("fixed", [{"gamma": 1.0}, {"A": -1.0}, {"A": float("nan")}])
 def test_refuses_bad_fixed(fixed: dict[str, float]) -> None:
     with pytest.raises(UnknownOptionError, match="fixed"):
-        fit_law(grid_family(), fixed=fixed)
+        fit_law(grid_family(), fixed=fixed, method="least_squares")
 
 
 def test_refuses_unknown_method() -> None:
@@ -49,29 +49,31 @@ def test_refuses_unknown_method() -> None:
 def test_refuses_mixtures_and_emptiness() -> None:
     two = pd.concat([grid_family(family="a"), grid_family(family="b")])
     with pytest.raises(RunsError, match="'family'"):
-        fit_law(two)
+        fit_law(two, method="least_squares")
     mixed = grid_family()
     mixed.loc[0, "metric"] = "perplexity"
     with pytest.raises(RunsError, match="'metric'"):
-        fit_law(mixed)
+        fit_law(mixed, method="least_squares")
     with pytest.raises(RunsError, match="empty"):
-        fit_law(grid_family().iloc[:0])
+        fit_law(grid_family().iloc[:0], method="least_squares")
 
 
 def test_refuses_what_cannot_be_identified() -> None:
     one_size = grid_family(sizes=(1e9,))
     with pytest.raises(FitError, match="every checkpoint has params = 1e\\+09"):
-        fit_law(one_size)
-    law = fit_law(one_size, fixed={"A": TRUTH.A, "alpha": TRUTH.alpha})
+        fit_law(one_size, method="least_squares")
+    law = fit_law(one_size, fixed={"A": TRUTH.A, "alpha": TRUTH.alpha}, method="least_squares")
     np.testing.assert_allclose(law.E, TRUTH.E, rtol=1e-6)
     with pytest.raises(FitError, match="every checkpoint has tokens = 2e\\+10"):
-        fit_law(grid_family(tokens=(2e10,), sizes=(1e7, 1e8, 3e8, 1e9, 1e10)))
+        fit_law(
+            grid_family(tokens=(2e10,), sizes=(1e7, 1e8, 3e8, 1e9, 1e10)), method="least_squares"
+        )
     with pytest.raises(FitError, match="4 checkpoint"):
-        fit_law(grid_family().iloc[[0, 11, 22, 33]])
+        fit_law(grid_family().iloc[[0, 11, 22, 33]], method="least_squares")
 
 
 def warning_names(runs: pd.DataFrame, **options: object) -> set[str]:
-    report = fit_law(runs, **options).report  # type: ignore[arg-type]
+    report = fit_law(runs, **options, method="least_squares").report  # type: ignore[arg-type]
     assert report is not None
     return {w.split(":")[0] for w in report.warnings}
 
