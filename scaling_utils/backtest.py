@@ -20,8 +20,11 @@ from scaling_utils.errors import FitError, SelectionError, UnknownOptionError
 from scaling_utils.fitting.fit import METHODS, check_fixed
 from scaling_utils.fitting.guide import SINGLE_RUN_FIXED
 from scaling_utils.fitting.identify import check_identified
+from scaling_utils.fitting.pooled import fit_pooled
+from scaling_utils.fitting.prior import Prior, pooled_prior
 from scaling_utils.law import PARAMETERS, ScalingLaw
 from scaling_utils.metrics import Predictor, relative_residuals
+from scaling_utils.schedules import unfinished_share
 from scaling_utils.selection import (
     drop_first_tokens,
     largest_models,
@@ -89,6 +92,8 @@ class Checkpoints:
         Columns of the table of runs.
     run : numpy.ndarray of shape (n,)
         A number for each run.
+    decay : numpy.ndarray of shape (n,)
+        Part of the run's learning-rate decay that is still to come.
     """
 
     params: Array
@@ -96,6 +101,7 @@ class Checkpoints:
     loss: Array
     flops: Array
     run: NDArray[np.intp]
+    decay: Array
 
     @classmethod
     def of(cls, runs: pd.DataFrame) -> Checkpoints:
@@ -103,12 +109,18 @@ class Checkpoints:
         params, tokens, loss, flops = (
             runs[c].to_numpy("float64") for c in ("params", "tokens", "loss", "flops")
         )
-        return cls(params, tokens, loss, flops, pd.factorize(runs["run"])[0])
+        run = pd.factorize(runs["run"])[0]
+        return cls(params, tokens, loss, flops, run, unfinished_share(runs))
 
     def keep(self, mask: NDArray[np.bool_]) -> Checkpoints:
         """Select rows."""
         return Checkpoints(
-            self.params[mask], self.tokens[mask], self.loss[mask], self.flops[mask], self.run[mask]
+            self.params[mask],
+            self.tokens[mask],
+            self.loss[mask],
+            self.flops[mask],
+            self.run[mask],
+            self.decay[mask],
         )
 
     def spent(self) -> float:
@@ -170,7 +182,7 @@ def backtest(
     runs: pd.DataFrame,
     design: str = "smallest",
     *,
-    method: str = "least_squares",
+    method: str = "pooled",
     fractions: Sequence[float] | None = None,
     n_models: Iterable[int] | int | None = None,
     keep: str = "first",
@@ -190,7 +202,9 @@ def backtest(
         Which sizes train a law: the n smallest; n neighbours; one by itself (the guide's figures
         1b and 5; 1a and 1c; 6).
     method : str
-        A fitting method of :func:`scaling_utils.fit_law`, or a baseline: ``"best_seen"`` (the
+        A fitting method of :func:`scaling_utils.fit_law` (``"pooled"`` leaves the family's own
+        group out of its prior and knows where each run's schedule ends), or a baseline:
+        ``"best_seen"`` (the
         lowest loss of the training set) or ``"most_trained"`` (the loss where parameters times
         tokens are largest).
     fractions : sequence of float, optional
@@ -243,7 +257,9 @@ def backtest(
     >>> truth = ScalingLaw(E=1.7, A=400.0, B=2000.0, alpha=0.35, beta=0.37)
     >>> logs = pd.DataFrame({"params": n.ravel(), "tokens": d.ravel()})
     >>> logs["loss"] = truth.predict(logs["params"], logs["tokens"])
-    >>> cells = backtest(tidy_runs(logs), fractions=[0.5, 1.0], n_models=3)
+    >>> cells = backtest(
+    ...     tidy_runs(logs), method="least_squares", fractions=[0.5, 1.0], n_models=3
+    ... )
     >>> cells[["family", "n_models", "scale_up", "fraction", "status"]].round(1)
       family  n_models  scale_up  fraction status
     0   mine         3      10.0       0.5     ok
@@ -284,6 +300,7 @@ def backtest(
         if plan.cut_target or keep == "last":
             target = drop_first_tokens(target, skip_tokens)
         points = Checkpoints.of(members)
+        prior = pooled_prior(without=str(family)) if method == "pooled" else None
         for chosen in training_sizes(design, available, counts):
             models = points.keep(np.isin(points.params, chosen))
             longest = float(models.tokens.max())
@@ -304,7 +321,7 @@ def backtest(
                     "n_target": len(target),
                     "flops": train.spent(),
                 }
-                rows.append(base | cell | _attempt(train, target, method, held, skip_tokens))
+                rows.append(base | cell | _attempt(train, target, method, held, skip_tokens, prior))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     for column in ("n_models", "n_checkpoints", "n_target"):
         table[column] = table[column].astype("Int64")
@@ -340,6 +357,7 @@ def _attempt(
     method: str,
     held: Mapping[str, float],
     skip_tokens: float,
+    prior: Prior | None,
 ) -> dict[str, object]:
     """Fit one cell and measure it, or say why not."""
     if len(target) == 0:
@@ -349,7 +367,7 @@ def _attempt(
     law: Predictor
     try:
         baseline = method in BASELINES
-        law = BASELINES[method](train) if baseline else _fit(train, method, held)
+        law = BASELINES[method](train) if baseline else _fit(train, method, held, prior)
     except (FitError, SelectionError) as error:
         return {"status": f"failed: {error}"}
     errors = relative_residuals(law, target)
@@ -367,8 +385,14 @@ def _attempt(
     }
 
 
-def _fit(train: Checkpoints, method: str, held: Mapping[str, float]) -> ScalingLaw:
+def _fit(
+    train: Checkpoints, method: str, held: Mapping[str, float], prior: Prior | None
+) -> ScalingLaw:
     """Fit one law to checked rows, without the checks and the report of ``fit_law``."""
+    if method == "pooled":
+        some = train.params, train.tokens, train.loss, held
+        law = fit_pooled(*some, run=train.run, decay=train.decay, prior=prior)[0]
+        return ScalingLaw(law["E"], law["A"], law["B"], law["alpha"], law["beta"])
     if method != "curve_fit":  # the guide's protocol fits whatever it is given
         check_identified(train.params, train.tokens, held)
     law, _ = METHODS[method](train.params, train.tokens, train.loss, held)

@@ -270,7 +270,10 @@ class ScalingLaw:
     def _draws(self, level: float, seed: int, count: int = 4000) -> NDArray[np.float64]:
         """Laws drawn from the widened posterior."""
         widen = max(1.0, factor(level, self._posterior().left_out) / float(ndtri((1 + level) / 2)))
-        return self._posterior().draw(count, np.random.default_rng(seed), widen=widen)
+        draws = self._posterior().draw(count, np.random.default_rng(seed), widen=widen)
+        for name, value in (self.report.fixed if self.report else {}).items():
+            draws[:, PARAMETERS.index(name)] = value
+        return draws
 
     def _posterior(self) -> Posterior:
         """Return the posterior, or refuse."""

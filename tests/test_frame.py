@@ -26,7 +26,7 @@ def logs(**changes: object) -> pd.DataFrame:
 
 def test_columns_order_and_flops() -> None:
     runs = tidy_runs(logs(), {"family": "mine"})
-    assert list(runs.columns) == list(COLUMNS)
+    assert list(runs.columns) == [*COLUMNS, "planned_tokens"]
     assert runs[["run", "tokens"]].to_numpy().tolist() == [["a", 1e9], ["a", 2e9], ["b", 1e9]]
     assert runs["flops"].tolist() == [6e15, 12e15, 12e15]
     assert (runs["family"] == "mine").all()
@@ -42,7 +42,7 @@ def test_what_is_given_is_kept() -> None:
     assert runs["seed"].dtype == "Int64"
     assert set(runs["metric"]) == {"bits"}
     assert set(runs["corpus"]) == {"prose"}
-    assert list(runs.columns) == [*COLUMNS, "step"]
+    assert list(runs.columns) == [*COLUMNS, "step", "planned_tokens"]
     assert runs["step"].tolist() == [10, 20, 10]
 
 
@@ -68,7 +68,7 @@ def test_dtypes_do_not_depend_on_the_input() -> None:
 
 def test_an_empty_table_is_a_table() -> None:
     runs = tidy_runs(pd.DataFrame({"params": [], "tokens": [], "loss": []}))
-    assert list(runs.columns) == list(COLUMNS)
+    assert list(runs.columns) == [*COLUMNS, "planned_tokens"]
     assert len(runs) == 0
     assert runs.dtypes.equals(tidy_runs(logs()).dtypes)
 

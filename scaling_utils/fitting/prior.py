@@ -168,7 +168,7 @@ def prior_of(table: pd.DataFrame) -> Prior:
             f"{len(table)} group(s) of families are left to pool a prior over: at least "
             f"{FEWEST_GROUPS} are needed to see a spread. Leave fewer out."
         )
-    theta = table[list(COORDINATES[:5])].to_numpy("float64")
+    theta = table[list(COORDINATES[:5])].to_numpy("float64", copy=True)
     # Losses of different tokenisers differ by a factor, which says nothing about a law's shape.
     level = np.log(np.exp(theta[:, :3]).sum(axis=1))
     theta[:, :3] += (level.mean() - level)[:, None]
