@@ -78,7 +78,7 @@ def tidy_runs(table: pd.DataFrame, defaults: Mapping[str, object] | None = None)
             "table.rename(columns={'step_tokens': 'tokens'})."
         )
     out = table.reset_index(drop=True)
-    for column in NUMERIC:
+    for column in (*NUMERIC, PLANNED):
         if column in out.columns:
             out[column] = _numbers(out[column])
     if "family" not in out.columns:
@@ -194,7 +194,7 @@ def _check_columns(table: pd.DataFrame) -> None:
             f"a table of runs is a pandas DataFrame, not {type(table).__name__}: build one with "
             "pd.DataFrame({'params': ..., 'tokens': ..., 'loss': ...})."
         )
-    twice = [c for c in COLUMNS if list(table.columns).count(c) > 1]
+    twice = [c for c in (*COLUMNS, PLANNED) if list(table.columns).count(c) > 1]
     if twice:
         raise RunsError(
             f"the table has more than one column {twice[0]!r}: which one is meant? Rename or drop "

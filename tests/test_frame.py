@@ -152,3 +152,62 @@ def test_only_upstream_rows_may_repeat() -> None:
 def test_a_table_that_was_not_tidied_is_sent_there() -> None:
     with pytest.raises(RunsError, match=r"lacks the column.*tidy_runs\(\) first"):
         check_runs(logs())
+
+
+# --- tables that come in other shapes -------------------------------------------------------------
+
+
+def test_sizes_that_look_alike_get_longer_names() -> None:
+    table = logs(params=[1.00001e6, 1.00002e6, 1.00002e6]).drop(columns="run")
+    runs = tidy_runs(table, {"family": "f"})
+    assert runs["run"].tolist() == ["f-1000010.0", "f-1000020.0", "f-1000020.0"]
+
+
+@pytest.mark.parametrize("index", [[0, 0, 0], ["x", "y", "z"], [np.nan, 1.0, np.nan]])
+def test_the_index_does_not_matter(index: list) -> None:
+    expected = tidy_runs(logs(flops=[np.nan, 7.0, np.nan]))
+    table = logs(flops=[np.nan, 7.0, np.nan]).set_axis(index)
+    pd.testing.assert_frame_equal(tidy_runs(table), expected)
+
+
+@pytest.mark.parametrize(
+    "value", [True, 1j, pd.Timestamp("2024-01-01"), pd.Timedelta(1, "h")], ids=str
+)
+def test_what_only_converts_to_numbers_is_refused(value: object) -> None:
+    with pytest.raises(RunsError, match="column 'tokens' is not numeric"):
+        tidy_runs(logs(tokens=value))
+
+
+def test_categories_of_numbers_are_numbers() -> None:
+    table = logs().astype({"params": "category", "run": "category"})
+    pd.testing.assert_frame_equal(tidy_runs(table), tidy_runs(logs()))
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    table = pd.concat([logs(), logs()[["loss"]]], axis=1)
+    with pytest.raises(RunsError, match="more than one column 'loss'"):
+        tidy_runs(table)
+
+
+def test_what_is_no_table_is_refused() -> None:
+    with pytest.raises(RunsError, match="a pandas DataFrame, not dict"):
+        tidy_runs({"params": [1e6]})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("column", ["family", "run", "metric"])
+def test_rows_without_a_name_are_refused(column: str) -> None:
+    with pytest.raises(RunsError, match=rf"1 row\(s\) have no '{column}'"):
+        tidy_runs(logs(**{column: ["a", "b", None]}))
+
+
+@pytest.mark.parametrize("seed", ["first", 0.5])
+def test_seeds_are_whole_numbers(seed: object) -> None:
+    with pytest.raises(RunsError, match="column 'seed'"):
+        tidy_runs(logs(seed=seed))
+
+
+def test_numbers_as_texts_are_sent_to_be_tidied() -> None:
+    runs = tidy_runs(logs()).astype({"loss": "str"})
+    with pytest.raises(RunsError, match=r"'loss' holds str rather than float64.*tidy_runs\(\)"):
+        check_runs(runs)
+    pd.testing.assert_frame_equal(tidy_runs(runs), tidy_runs(logs()))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Protocol
 
@@ -20,7 +21,7 @@ from scaling_utils.fitting.varpro import fit_varpro
 from scaling_utils.frame import COLUMNS, NUMERIC, check_runs, tidy_runs
 from scaling_utils.law import PARAMETERS, FitReport, ScalingLaw
 from scaling_utils.posterior import Posterior
-from scaling_utils.schedules import unfinished_share
+from scaling_utils.schedules import PLANNED, unfinished_share
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.bool_]
@@ -86,7 +87,7 @@ def fit_law(
         Parameters to hold, for instance ``{"A": 521.0, "alpha": 0.353}``: what one family lends
         to another that has a single model.
     prior : Prior, optional
-        For ``"pooled"``: by default :func:`scaling_utils.fitting.prior.pooled_prior` without
+        For ``"pooled"``: by default :func:`scaling_utils.pooled_prior` without
         whatever group the runs' family belongs to.
 
     Returns
@@ -137,6 +138,7 @@ def fit_law(
     params, tokens, loss = (
         table[c].to_numpy(dtype="float64") for c in ("params", "tokens", "loss")
     )
+    check_reachable(params, tokens, held)
     if method not in ("pooled", "curve_fit"):  # the guide's protocol fits whatever it is given
         check_identified(params, tokens, held)
     run, decay = pd.factorize(table["run"])[0], unfinished_share(table)
@@ -145,10 +147,20 @@ def fit_law(
 
     def fit(rows: Rows) -> tuple[dict[str, float], float, Posterior | None]:
         some = params[rows], tokens[rows], loss[rows], held
-        if method == "pooled":
-            with np.errstate(over="ignore", under="ignore"):
-                return fit_pooled(*some, run=run[rows], decay=decay[rows], prior=prior)
-        return *run_method(method, *some), None
+        with finite_only(method, loss[rows]):
+            if method == "pooled":
+                law, objective, posterior = fit_pooled(
+                    *some, run=run[rows], decay=decay[rows], prior=prior
+                )
+            else:
+                law, objective = METHODS[method](*some)
+                posterior = None
+            if not all(np.isfinite(v) and v >= 0 for v in law.values()) or not np.isfinite(
+                objective
+            ):
+                found = ", ".join(f"{name} = {value:.4g}" for name, value in law.items())
+                raise FloatingPointError(found)
+        return law, objective, posterior
 
     law, objective, posterior = fit(np.ones(len(table), dtype=bool))
     report = FitReport(
@@ -171,12 +183,23 @@ def in_order(table: pd.DataFrame) -> pd.DataFrame:
     return table if bool((np.diff(order) == 1).all()) else table.iloc[order]
 
 
-def run_method(
-    method: str, params: Array, tokens: Array, loss: Array, held: Mapping[str, float]
-) -> tuple[dict[str, float], float]:
-    """Fit by a method, and refuse a law that floating-point numbers cannot hold."""
+@contextmanager
+def finite_only(method: str, loss: Array) -> Iterator[None]:
+    """Let a search pass through overflows, and refuse where it ends in one."""
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except (np.linalg.LinAlgError, FloatingPointError) as error:
+        raise FitError(
+            f"{method} found no law that is finite and not negative ({error}): values are too "
+            f"extreme for it (losses run from {loss.min():.3g} to {loss.max():.3g}). Check the "
+            "units, or hold nothing."
+        ) from error
+
+
+def check_reachable(params: Array, tokens: Array, held: Mapping[str, float]) -> None:
+    """Refuse held parameters that take the law out of what floating-point numbers can hold."""
     largest = dict.fromkeys(PARAMETERS, VAST)
-    # A held exponent must not take its term out of what floating-point numbers can hold.
     for name, values in (("alpha", params), ("beta", tokens)):
         largest[name] = np.log(VAST) / max(1.0, float(np.abs(np.log(values)).max()))
     for name, value in held.items():
@@ -186,21 +209,6 @@ def run_method(
                 "law leaves the range of floating-point numbers at these checkpoints: hold a value "
                 "from a law of models like these, in the same units."
             )
-    with np.errstate(all="ignore"):
-        try:
-            law, objective = METHODS[method](params, tokens, loss, held)
-        except np.linalg.LinAlgError as error:
-            law, objective, why = {}, float("nan"), str(error)
-        else:
-            why = ", ".join(f"{name} = {value:.4g}" for name, value in law.items())
-    if not all(np.isfinite(v) and v >= 0 for v in (*law.values(), objective)):
-        raise FitError(
-            f"{method} found no law that is finite and not negative ({why}): values or held "
-            f"parameters are too extreme for it (params {params.min():.3g} to {params.max():.3g}, "
-            f"loss {loss.min():.3g} to {loss.max():.3g}, held {dict(held)}). Choose other units, "
-            "or hold nothing."
-        )
-    return law, objective
 
 
 def check_fixed(fixed: Mapping[str, float] | None) -> dict[str, float]:
@@ -228,7 +236,7 @@ def is_tidy(runs: pd.DataFrame) -> bool:
     return (
         isinstance(runs, pd.DataFrame)
         and sorted(c for c in runs.columns if c in COLUMNS) == sorted(COLUMNS)
-        and all(runs[c].dtype == "float64" for c in NUMERIC)
+        and all(runs[c].dtype == "float64" for c in (*NUMERIC, PLANNED) if c in runs.columns)
         and runs["seed"].dtype == "Int64"
     )
 

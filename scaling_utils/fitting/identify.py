@@ -62,6 +62,7 @@ def check_identified(params: Array, tokens: Array, fixed: Mapping[str, float]) -
 
 WARNINGS: dict[str, str] = {
     "few-runs": "fewer than two runs",
+    "few-checkpoints": "fewer checkpoints than parameters to fit",
     "few-sizes": "fewer than three model sizes",
     "few-token-counts": "fewer than three token counts",
     "constant-ratio": "tokens follow params, so that the two terms move together",
@@ -117,7 +118,7 @@ def fit_warnings(
     Returns
     -------
     tuple of str
-        Warnings, each a name of :data:`WARNINGS`, a colon, what is wrong and what to do about it.
+        Warnings, each a name of ``WARNINGS``, a colon, what is wrong and what to do about it.
 
     Notes
     -----
@@ -208,18 +209,27 @@ def _few(seen: _Seen) -> Iterator[tuple[str, str]]:
             "a single run cannot show what another would do: how much runs differ and what size "
             "does are assumed, not measured; train a second run.",
         )
+    unknown = len(PARAMETERS) - len(seen.fixed)
+    if len(seen.loss) < unknown:
+        yield (
+            "few-checkpoints",
+            f"{len(seen.loss)} checkpoint{'s' * (len(seen.loss) != 1)} cannot determine {unknown} "
+            "parameters, so what you see is partly where the search began, or a prior; add "
+            "checkpoints, or hold parameters.",
+        )
     if sizes < 3 and "params" not in seen.borrowed:
         yield (
             "few-sizes",
             f"{sizes} model size{'s' * (sizes != 1)} cannot separate E, A and alpha, so "
-            "predictions at other sizes rest on a convention; train a third size or borrow A and "
-            "alpha.",
+            "predictions at other sizes rest on a convention or a prior; train a third size or "
+            "borrow A and alpha.",
         )
     if counts < 3 and "tokens" not in seen.borrowed:
         yield (
             "few-token-counts",
             f"{counts} token count{'s' * (counts != 1)} cannot separate E, B and beta, so "
-            "predictions for longer training rest on a convention; use more checkpoints.",
+            "predictions for longer training rest on a convention or a prior; use more "
+            "checkpoints.",
         )
 
 
