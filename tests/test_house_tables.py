@@ -26,11 +26,9 @@ def test_families_and_sizes(runs: pd.DataFrame) -> None:
     assert tuple(dict.fromkeys(runs["family"])) == FAMILIES
     sizes = runs.groupby("family")["params"].unique()
     for family, params in sizes.items():
-        # Two families still lack their largest two sizes, as the card says.
-        short = family in ("house-packages", "house-repeat")
-        assert len(params) >= (5 if short else 7), family
+        assert len(params) >= 7, family
         ordered = np.sort(params)
-        assert ordered[-1] / ordered[0] >= (20 if short else 100), family
+        assert ordered[-1] / ordered[0] >= 100, family
         assert np.all(np.diff(np.log(ordered)) > np.log(1.8)), family
         assert np.all(np.diff(np.log(ordered)) < np.log(2.6)), family
 
@@ -68,8 +66,10 @@ def test_decays_end_at_their_budget_below_their_trunk(runs: pd.DataFrame) -> Non
     trunk = ok[(ok["kind"] == "raw") & (ok["schedule"] == "constant")]
     both = ends.merge(trunk, left_on=["trunk", "tokens"], right_on=["run", "tokens"])
     assert len(both) > 0.9 * len(ends)
-    # On several epochs a decay may help less than it overfits; on fresh text it always helps.
-    fresh = both[both["family_x"] != "house-repeat"]
+    # On several epochs a decay may help less than it overfits, and on the plateau at which
+    # house-packages starts it may hold a model back; elsewhere it always helps.
+    plateau = (both["family_x"] == "house-packages") & (both["tokens"] == 2**19)
+    fresh = both[(both["family_x"] != "house-repeat") & ~plateau]
     assert (fresh["loss_x"] < fresh["loss_y"]).all()
 
 
@@ -86,6 +86,17 @@ def test_larger_is_better_at_equal_tokens(runs: pd.DataFrame) -> None:
         if tokens >= 2**21:
             # Two sizes up is always better, one size up nearly always.
             assert np.all(losses[2:] < losses[:-2]), (family, tokens)
+
+
+def test_seeds_and_schedules_are_those_of_the_card(runs: pd.DataFrame) -> None:
+    ends = runs[(runs["family"] == "house-lstm") & (runs["kind"] == "decayed")]
+    repeated = ends[(ends["schedule"] == "wsd") & (ends["init_seed"] == ends["data_seed"])]
+    seeds = repeated.groupby("params")["seed"].nunique()
+    assert (seeds.sort_index().iloc[:5] >= 5).all()
+    for schedule in ("cosine", "cosine-half"):
+        assert ends.loc[ends["schedule"] == schedule, "params"].nunique() >= 5, schedule
+    smallest = ends[ends["params"] == ends["params"].min()]
+    assert {101, 102, 103, 104, 201, 202, 203} <= set(smallest["seed"])
 
 
 def test_other_tables() -> None:
