@@ -291,7 +291,7 @@ def same_cells(study: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row for each cell, ``group``, :data:`CELL` and the ARE of each method.
+        One row for each cell, ``group``, ``CELL`` and the ARE of each method.
     """
     ok = study[study["status"] == "ok"]
     wide = ok.pivot(index=["group", *CELL], columns="method", values="are")
@@ -359,7 +359,7 @@ def coverage_table(study: pd.DataFrame, by: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Indexed by ``by``: ``families``, ``cells`` and, for each of :data:`LEVELS`, the weighted
+        Indexed by ``by``: ``families``, ``cells`` and, for each of ``LEVELS``, the weighted
         share inside and the median width.
     """
     columns: dict[str, pd.Series] = {}

@@ -39,7 +39,7 @@ def claimed_sd(log_sd: ArrayLike, scatter: float, scale_up: ArrayLike) -> Array:
     Parameters
     ----------
     log_sd : array_like
-        Standard deviation of the logarithm of the law (:meth:`Posterior.log_sd`).
+        Standard deviation of the logarithm of the law (:meth:`scaling_utils.Posterior.log_sd`).
     scatter : float
         Root mean square of the law's relative residuals.
     scale_up : array_like

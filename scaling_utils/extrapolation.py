@@ -46,7 +46,7 @@ def prediction_warnings(
     Returns
     -------
     tuple of str
-        Warnings, each a name of :data:`WARNINGS`, a colon, what is wrong and what to do about it.
+        Warnings, each a name of ``WARNINGS``, a colon, what is wrong and what to do about it.
         Those of the fit are in ``law.report.warnings``.
 
     Raises

@@ -73,7 +73,7 @@ class Posterior:
     Attributes
     ----------
     mean : numpy.ndarray of shape (6,)
-        Coordinates of the law, in the order of :data:`COORDINATES`.
+        Coordinates of the law, in the order of ``COORDINATES``.
     covariance : numpy.ndarray of shape (6, 6)
         Their covariance; zero rows for what was held.
     scatter : float

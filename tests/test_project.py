@@ -77,9 +77,11 @@ def test_five_lines_of_the_readme_fit_a_file(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     exec(compile(code, "README.md", "exec"), names)
-    predicted = names["law"].predict(params=7e9, tokens=1.4e11)
-    assert predicted == pytest.approx(1.8 + 400 / 7e9**0.35 + 2000 / 1.4e11**0.37, rel=1e-4)
-    assert capsys.readouterr().out.startswith("L(N, D) = 1.8")
+    law, wanted = names["law"], 1.8 + 400 / 7e9**0.35 + 2000 / 1.4e11**0.37
+    assert law.predict(params=7e9, tokens=1.4e11) == pytest.approx(wanted, rel=0.02)
+    low, high = law.interval(params=7e9, tokens=1.4e11, level=0.9)
+    assert low < wanted < high
+    assert capsys.readouterr().out.startswith("L(N, D) = ")
 
 
 def test_commands_of_the_texts_exist():

@@ -50,7 +50,7 @@ class Prior:
     Attributes
     ----------
     mean : numpy.ndarray of shape (6,)
-        In the order of :data:`scaling_utils.posterior.COORDINATES`.
+        In the order of ``scaling_utils.posterior.COORDINATES``.
     covariance : numpy.ndarray of shape (6, 6)
         Its covariance.
     groups : tuple of str
