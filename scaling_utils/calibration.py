@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 RUN_SPREAD = 0.005
 """Relative spread between runs that differ in nothing but their seed, and the like."""
 
-LAW_SPREAD = 0.005
+LAW_SPREAD = 0.003
 """Relative error of the law itself for each factor e of scale-up."""
 
 TRUSTED_SCATTER = 0.015
@@ -48,7 +48,7 @@ def claimed_sd(log_sd: ArrayLike, scatter: float, scale_up: ArrayLike) -> Array:
     Returns
     -------
     numpy.ndarray
-        :math:`\sqrt{s^2 (1 + (r / 0.015)^2) + 0.005^2 + (0.005 \log u)^2}` with *s* the
+        :math:`\sqrt{s^2 (1 + (r / 0.015)^2) + 0.005^2 + (0.003 \log u)^2}` with *s* the
         posterior's standard deviation, *r* the scatter and *u* the scale-up, at least 1.
 
     Examples
