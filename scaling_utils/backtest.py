@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from scaling_utils.baselines import BASELINES
 from scaling_utils.errors import FitError, SelectionError, UnknownOptionError
+from scaling_utils.fitting.batch import fit_batch
 from scaling_utils.fitting.fit import METHODS, check_fixed
 from scaling_utils.fitting.guide import SINGLE_RUN_FIXED
 from scaling_utils.fitting.identify import check_identified
@@ -94,6 +95,8 @@ class Checkpoints:
         A number for each run.
     decay : numpy.ndarray of shape (n,)
         Part of the run's learning-rate decay that is still to come.
+    row : numpy.ndarray of shape (n,)
+        Number of the row in the table of the family.
     """
 
     params: Array
@@ -102,6 +105,7 @@ class Checkpoints:
     flops: Array
     run: NDArray[np.intp]
     decay: Array
+    row: NDArray[np.intp]
 
     @classmethod
     def of(cls, runs: pd.DataFrame) -> Checkpoints:
@@ -110,7 +114,7 @@ class Checkpoints:
             runs[c].to_numpy("float64") for c in ("params", "tokens", "loss", "flops")
         )
         run = pd.factorize(runs["run"])[0]
-        return cls(params, tokens, loss, flops, run, unfinished_share(runs))
+        return cls(params, tokens, loss, flops, run, unfinished_share(runs), np.arange(len(params)))
 
     def keep(self, mask: NDArray[np.bool_]) -> Checkpoints:
         """Select rows."""
@@ -121,6 +125,7 @@ class Checkpoints:
             self.flops[mask],
             self.run[mask],
             self.decay[mask],
+            self.row[mask],
         )
 
     def spent(self) -> float:
@@ -301,6 +306,7 @@ def backtest(
             target = drop_first_tokens(target, skip_tokens)
         points = Checkpoints.of(members)
         prior = pooled_prior(without=str(family)) if method == "pooled" else None
+        cells: list[tuple[dict[str, object], Checkpoints]] = []
         for chosen in training_sizes(design, available, counts):
             models = points.keep(np.isin(points.params, chosen))
             longest = float(models.tokens.max())
@@ -311,7 +317,7 @@ def backtest(
                 else:
                     low, high = fraction * until * longest, until * longest
                 train = kept.keep((kept.tokens >= low) & (kept.tokens < high))
-                cell = {
+                cell: dict[str, object] = {
                     "n_models": len(chosen),
                     "smallest_params": chosen[0],
                     "largest_params": chosen[-1],
@@ -321,7 +327,13 @@ def backtest(
                     "n_target": len(target),
                     "flops": train.spent(),
                 }
-                rows.append(base | cell | _attempt(train, target, method, held, skip_tokens, prior))
+                cells.append((cell, train))
+        together = method == "least_squares" and len(target) > 0
+        laws = _fit_together(points, [t for _, t in cells], held) if together else {}
+        for number, (cell, train) in enumerate(cells):
+            fitted = laws.get(number)
+            result = _attempt(train, target, method, held, skip_tokens, prior, fitted)
+            rows.append(base | cell | result)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     for column in ("n_models", "n_checkpoints", "n_target"):
         table[column] = table[column].astype("Int64")
@@ -358,30 +370,63 @@ def _attempt(
     held: Mapping[str, float],
     skip_tokens: float,
     prior: Prior | None,
+    fitted: ScalingLaw | None,
 ) -> dict[str, object]:
-    """Fit one cell and measure it, or say why not."""
+    """Fit one cell, if that is not done yet, and measure it, or say why not."""
     if len(target) == 0:
         return {"status": f"failed: the target has no checkpoint beyond {skip_tokens:.3g} tokens"}
     if len(train.loss) == 0:
         return {"status": f"failed: no training checkpoint beyond {skip_tokens:.3g} tokens"}
     law: Predictor
     try:
-        baseline = method in BASELINES
-        law = BASELINES[method](train) if baseline else _fit(train, method, held, prior)
+        if method in BASELINES:
+            law = BASELINES[method](train)
+        else:
+            law = fitted or _fit(train, method, held, prior)
     except (FitError, SelectionError) as error:
         return {"status": f"failed: {error}"}
     errors = relative_residuals(law, target)
     if not np.isfinite(errors).all():
         return {"status": "failed: the law predicts a loss that is not finite"}
     loss = target["loss"].to_numpy(dtype="float64")
-    fitted = {p: getattr(law, p) for p in PARAMETERS} if isinstance(law, ScalingLaw) else {}
+    parameters = {p: getattr(law, p) for p in PARAMETERS} if isinstance(law, ScalingLaw) else {}
     return {
         "are": float(np.abs(errors).mean()),
         "signed_error": float(errors.mean()),
         "predicted_loss": float((loss * (1 + errors)).mean()),
         "target_loss": float(loss.mean()),
         "status": "ok",
-        **fitted,
+        **parameters,
+    }
+
+
+def _fit_together(
+    points: Checkpoints, cells: Sequence[Checkpoints], held: Mapping[str, float]
+) -> dict[int, ScalingLaw]:
+    """Fit by least squares, at once, the cells of a family that determine a law.
+
+    Checkpoints that are in the same cells form a group, which is summed once for all of them.
+    """
+    able = []
+    for number, train in enumerate(cells):
+        try:
+            check_identified(train.params, train.tokens, held)
+        except FitError:
+            continue  # said when the cell is measured
+        able.append(number)
+    if not able:
+        return {}
+    member = np.zeros((len(able), len(points.loss)), dtype=bool)
+    for mask, number in zip(member, able, strict=True):
+        mask[cells[number].row] = True
+    used = np.flatnonzero(member.any(axis=0))
+    packed = np.ascontiguousarray(np.packbits(member[:, used], axis=0).T)
+    _, first, group = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+    columns = points.params[used], points.tokens[used], points.loss[used]
+    laws, _ = fit_batch(*columns, group.ravel(), member[:, used[first]].astype("float64"), held)
+    return {
+        number: ScalingLaw(e, a, b, alpha, beta)
+        for number, (e, a, b, alpha, beta) in zip(able, laws.tolist(), strict=True)
     }
 
 

@@ -34,8 +34,10 @@ from scaling_utils.selection import sizes
 CODE = (
     "backtest",
     "baselines",
+    "fitting.batch",
     "fitting.guide",
     "fitting.identify",
+    "fitting.nonnegative",
     "fitting.varpro",
     "frame",
     "law",

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
+
+from scaling_utils.fitting.nonnegative import solve_nonnegative
 
 Array = NDArray[np.float64]
 
@@ -26,6 +27,14 @@ GRID = np.geomspace(*EXPONENT_BOX, 28)
 TIE = 1e-9
 CENTRE = np.log(0.35)
 LINEAR = ("E", "A", "B")
+ROUNDING = 1e-14
+"""Share of the squared losses below which a difference of objectives is a rounding error."""
+
+NEAR = 0.05
+"""Share of a step below which the place where a linear parameter vanishes counts as reached."""
+
+ABSORBED = 1e-22
+"""Share of a squared slope below which what the linear parameters leave is a rounding error."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +110,7 @@ def fit_varpro(
     problem = Problem(log_n - shift_n, log_d - shift_d, loss, root, shift_n, shift_d, fixed)
     alphas = np.array([fixed["alpha"]]) if "alpha" in fixed else GRID
     betas = np.array([fixed["beta"]]) if "beta" in fixed else GRID
-    surface = profile_grid(problem, alphas, betas)
-    best = conventional(problem, surface, alphas, betas)
-    if best is None:
-        candidates = [polish(problem, *start) for start in basins(surface, alphas, betas)]
-        best = reduce(lambda one, two: two if better(two, one) else one, candidates)
-    objective, alpha, beta, scaled = best
+    objective, alpha, beta, scaled = search(problem, alphas, betas)
     linear = dict(zip(LINEAR, scaled, strict=True))
     law = {
         "E": float(linear["E"]),
@@ -118,30 +122,54 @@ def fit_varpro(
     return law | {name: float(value) for name, value in fixed.items()}, objective
 
 
-def conventional(
-    problem: Problem, surface: Array, alphas: Array, betas: Array
-) -> tuple[float, float, float, Array] | None:
-    """Best law with an exponent of 0.35, if the data cannot tell it from any other exponent.
+def search(problem: Problem, alphas: Array, betas: Array) -> tuple[float, float, float, Array]:
+    """Lowest end of the descents from every basin of a grid, by convention where there are many.
 
     Two sizes give two levels of loss, through which ``E + A / N**alpha`` passes for every alpha
     (and likewise two token counts and beta); searching such a flat valley would return whatever
-    rounding errors prefer.
+    rounding errors prefer.  There an exponent of 0.35 is taken, or if E would have to be negative
+    for that, the one nearest to it, where E is zero.
     """
-    usual = float(np.exp(CENTRE))
-    held = {}
-    for factor, exponent, logs in (("A", "alpha", problem.log_n), ("B", "beta", problem.log_d)):
-        if not {"E", factor, exponent} & set(problem.fixed) and len(np.unique(logs)) <= 2:
-            held[exponent] = usual
-    if not held:
-        return None
+    surface = profile_grid(problem, alphas, betas)
+    candidates = [polish(problem, *start) for start in basins(surface, alphas, betas)]
+    best = reduce(lambda one, two: two if better(two, one) else one, candidates)
+    flat = undetermined(problem)
+    if not flat:
+        return best
+    scale = float(np.sum((problem.root_weight * problem.y) ** 2))
+    as_good = best[0] * (1 + TIE) + ROUNDING * scale
+    usual = conventional(problem, surface, alphas, betas, flat)
+    if usual[0] <= as_good:
+        return usual
+    if len(flat) == 1:
+        bare = search(replace(problem, fixed={**problem.fixed, "E": 0.0}), alphas, betas)
+        if bare[0] <= as_good:
+            return bare
+    return best
+
+
+def undetermined(problem: Problem) -> list[str]:
+    """Exponents that the data cannot tell from any other: those of a term seen at two values."""
+    terms = (("A", "alpha", problem.log_n), ("B", "beta", problem.log_d))
+    return [
+        exponent
+        for factor, exponent, logs in terms
+        if not {"E", factor, exponent} & set(problem.fixed) and len(np.unique(logs)) <= 2
+    ]
+
+
+def conventional(
+    problem: Problem, surface: Array, alphas: Array, betas: Array, flat: list[str]
+) -> tuple[float, float, float, Array]:
+    """Best law in which the exponents that the data cannot tell are 0.35."""
+    held = dict.fromkeys(flat, float(np.exp(CENTRE)))
     rows = [int(np.argmin(np.abs(np.log(alphas) - CENTRE)))] if "alpha" in held else slice(None)
     columns = [int(np.argmin(np.abs(np.log(betas) - CENTRE)))] if "beta" in held else slice(None)
     part = surface[rows][:, columns]
     i, j = np.unravel_index(int(np.argmin(part)), part.shape)
     alpha = held.get("alpha", float(alphas[rows][i]))
     beta = held.get("beta", float(betas[columns][j]))
-    found = polish(replace(problem, fixed={**problem.fixed, **held}), alpha, beta)
-    return found if found[0] <= surface.min() else None
+    return polish(replace(problem, fixed={**problem.fixed, **held}), alpha, beta)
 
 
 def better(one: tuple[float, float, float, Array], two: tuple[float, float, float, Array]) -> bool:
@@ -197,28 +225,9 @@ def profile_grid(problem: Problem, alphas: Array, betas: Array) -> Array:
         - 2 * np.einsum("...i,...i->...", held, moment)
         + np.einsum("...i,...ij,...j->...", held, gram, held)
     )
-    return constant - explained(gram, rest, problem.free)
-
-
-def explained(gram: Array, moment: Array, free: list[int]) -> Array:
-    """Largest reduction of the objective by linear parameters that are not negative.
-
-    Tries every subset of the free parameters (at most eight), which is exact for so few.
-    """
-    best = np.zeros(gram.shape[:-2])
-    for size in range(1, len(free) + 1):
-        for subset in combinations(free, size):
-            index = list(subset)
-            g = gram[..., index, :][..., :, index]
-            m = moment[..., index]
-            # Scaling to a unit diagonal plus a trace of ridge keeps collinear cells solvable.
-            d = 1 / np.sqrt(np.einsum("...ii->...i", g))
-            g = g * d[..., :, None] * d[..., None, :] + 1e-13 * np.eye(size)
-            m = m * d
-            solution = np.linalg.solve(g, m[..., None])[..., 0]
-            gain = np.einsum("...i,...i->...", solution, m)
-            best = np.where((solution >= 0).all(axis=-1), np.maximum(best, gain), best)
-    return best
+    upper = [gram[..., i, j] for i in range(3) for j in range(i, 3)]
+    _, gain = solve_nonnegative(upper, [rest[..., i] for i in range(3)], problem.free)
+    return constant - gain
 
 
 def basins(surface: Array, alphas: Array, betas: Array, most: int = 4) -> list[tuple[float, float]]:
@@ -283,10 +292,7 @@ def project(
 def polish(
     problem: Problem, alpha: float, beta: float, iterations: int = 200
 ) -> tuple[float, float, float, Array]:
-    """Descend from one pair of exponents by damped Gauss-Newton on the projected residual.
-
-    The Jacobian is Kaufman's: the derivative of the columns times the linear parameters, less
-    what the active columns can absorb.
+    """Descend from one pair of exponents by damped Newton steps on the projected objective.
 
     Returns
     -------
@@ -298,35 +304,48 @@ def polish(
     movable = [k for k, name in enumerate(("alpha", "beta")) if name not in problem.fixed]
     point = np.array([alpha, beta])
     objective, linear, residual, columns, active = project(problem, *point)
-    damping, slow, logs = 1e-3, 0, np.column_stack([problem.log_n, problem.log_d])
-    tiny = 1e-30 * float(np.sum((problem.root_weight * problem.y) ** 2))
+    damping, slow = 1e-3, 0
+    scale = float(np.sum((problem.root_weight * problem.y) ** 2))
     for _ in range(iterations if movable else 0):
-        # d law / d ln(alpha), so that a step is relative and the exponent stays positive.
-        slope = -logs * columns[:, 1:] * linear[1:] * point
-        slope = slope - held_slope(problem, columns, linear, point)
-        basis, _ = np.linalg.qr(columns[:, active]) if active else (np.zeros((len(slope), 0)), None)
-        slope = slope - basis @ (basis.T @ slope)
-        # An exponent at the edge of the box that is pushed outwards must not steer the other one.
-        push = slope.T @ residual
-        inside = [k for k in movable if not stuck(point[k], push[k])]
-        if not inside:
-            break
-        slope = slope[:, inside]
-        hessian, gradient = slope.T @ slope, slope.T @ residual
-        moved = False
+        relied_on, share = active, 1.0
+        moved = stumbled = False
         while damping < 1e12:
-            curb = np.diag(damping * (np.diag(hessian) + 1e-300))
-            try:
-                step = np.linalg.solve(hessian + curb, gradient)
-            except np.linalg.LinAlgError:
-                damping = max(damping, 1e-12) * 10
-                continue
+            push, bend, hessian, falls = curvature(
+                problem, point, linear, residual, columns, relied_on
+            )
+            # An exponent at the edge of the box that is pushed outwards must not steer the other
+            # one, nor must one that the linear parameters absorb.
+            inside = [k for k in movable if bend[k] > 0 and not stuck(point[k], push[k])]
+            if not inside:
+                break
+            unit = 1 / np.sqrt(bend[inside])
+            # Curvature counts by its size, so that every step leads down, also from a saddle.
+            root, turn = np.linalg.eigh(hessian[np.ix_(inside, inside)] * np.outer(unit, unit))
+            turn = turn * unit[:, None]
+            along = turn.T @ push[inside]
+            ahead = along / (np.abs(root) + damping)
+            step = np.clip(turn @ ahead, -1, 1) * share
             trial = point.copy()
-            trial[inside] = np.clip(point[inside] * np.exp(np.clip(step, -1, 1)), *EXPONENT_BOX)
+            trial[inside] = np.clip(point[inside] * np.exp(step), *EXPONENT_BOX)
             result = project(problem, *trial)
             if result[0] < objective:
                 moved = True
                 break
+            stumbled = True
+            # Where a linear parameter has fallen to zero on the way, the curvature that relied on
+            # it has misled the step: the next one ends where it vanishes, or, if that is here,
+            # does without it.
+            fallen = [k for k in relied_on if k not in result[4]]
+            drop = falls[:, inside] @ step
+            reach = [linear[k] / drop[k] for k in fallen if drop[k] > linear[k]]
+            if share == 1 and reach and min(reach) > NEAR:
+                share = float(min(reach))
+                continue
+            # Half the objective would have fallen by this: less than its rounding errors.
+            if float(along @ ahead) <= float(noise(objective, scale)):
+                break
+            share = 1.0
+            relied_on = [k for k in relied_on if k not in fallen]
             damping = max(damping, 1e-12) * 10
         if not moved:
             break
@@ -334,27 +353,88 @@ def polish(
         shift = float(np.max(np.abs(np.log(trial / point))))
         point = trial
         objective, linear, residual, columns, active = result
-        damping = max(damping / 10, 1e-15)
-        slow = slow + 1 if gain <= 1e-13 * objective else 0
-        if objective <= tiny or slow == 3 or (slow and shift < 1e-10):
+        damping = damping if stumbled else max(damping / 10, 1e-15)
+        vain = bool(gain <= max(1e-13 * objective, float(noise(objective, scale))))
+        slow = slow + 1 if vain else 0
+        if objective <= 1e-30 * scale or slow == 3 or (slow and shift < 1e-10):
             break
     return objective, float(point[0]), float(point[1]), linear
+
+
+def noise(objective: Array | float, scale: Array | float) -> Array:
+    """Size of the rounding errors of an objective, for losses whose squares add up to ``scale``."""
+    return np.asarray(1e-15 * np.sqrt(objective * scale) + 1e-14 * objective)
+
+
+def curvature(
+    problem: Problem,
+    point: Array,
+    linear: Array,
+    residual: Array,
+    columns: Array,
+    active: list[int],
+) -> tuple[Array, Array, Array, Array]:
+    """Slope and curvature of half the projected objective in the logarithms of the exponents.
+
+    Parameters
+    ----------
+    problem : Problem
+        The checkpoints.
+    point : numpy.ndarray of shape (2,)
+        Exponents.
+    linear, residual, columns, active
+        As :func:`project` returns them there.
+
+    Returns
+    -------
+    push : numpy.ndarray of shape (2,)
+        Minus the slope.
+    bend : numpy.ndarray of shape (2,)
+        Curvature of Gauss and Newton (Kaufman's), zero where the linear parameters absorb an
+        exponent but for rounding errors.
+    hessian : numpy.ndarray of shape (2, 2)
+        The whole curvature.
+    falls : numpy.ndarray of shape (3, 2)
+        How fast the active linear parameters fall as the logarithms of the exponents grow.
+    """
+    # The scaled value of a held A falls as alpha grows, which adds its shift to the logarithm.
+    logs = np.column_stack(
+        [
+            problem.log_n + (problem.shift_n if "A" in problem.fixed else 0.0),
+            problem.log_d + (problem.shift_d if "B" in problem.fixed else 0.0),
+        ]
+    )
+    # d law / d ln(alpha), so that a step is relative and the exponent stays positive.
+    exponent = logs * point
+    whole = -exponent * columns[:, 1:] * linear[1:]
+    absorbed = np.zeros((len(active), 2))
+    inverse = np.zeros((len(active), 0))
+    slope = whole
+    if active:
+        basis, triangle = np.linalg.qr(columns[:, active])
+        inverse = np.linalg.pinv(triangle)
+        shadow = basis.T @ whole
+        absorbed = inverse @ shadow
+        slope = whole - basis @ shadow
+    push = slope.T @ residual
+    hessian = slope.T @ slope
+    bend = np.diag(hessian).copy()
+    bend[bend <= ABSORBED * np.einsum("ij,ij->j", whole, whole)] = 0
+    # Curvature of the law itself: of a term in its exponent, and in its exponent and its factor.
+    own = (residual @ (columns[:, 1:] * exponent * (exponent - 1))) * linear[1:]
+    mixed = np.zeros((2, len(active)))
+    for k in (1, 2):
+        if k in active:
+            mixed[k - 1, active.index(k)] = residual @ (columns[:, k] * exponent[:, k - 1])
+    half = mixed @ absorbed
+    hessian = hessian - half - half.T - (mixed @ inverse) @ (mixed @ inverse).T
+    hessian[range(2), range(2)] -= own
+    falls = np.zeros((3, 2))
+    falls[active] = absorbed
+    return push, bend, hessian, falls
 
 
 def stuck(exponent: float, push: float) -> bool:
     """Whether an exponent is at an edge of the box and the descent would push it outwards."""
     low, high = EXPONENT_BOX
     return (exponent <= low and push < 0) or (exponent >= high and push > 0)
-
-
-def held_slope(problem: Problem, columns: Array, linear: Array, point: Array) -> Array:
-    """Part of the slope that comes from a held A or B, whose scaled value moves with its exponent.
-
-    In scaled units a held A is ``A * exp(-alpha * shift)``, which falls as alpha grows.
-    """
-    out = np.zeros((len(columns), 2))
-    if "A" in problem.fixed:
-        out[:, 0] = problem.shift_n * columns[:, 1] * linear[1] * point[0]
-    if "B" in problem.fixed:
-        out[:, 1] = problem.shift_d * columns[:, 2] * linear[2] * point[1]
-    return out
