@@ -2,6 +2,7 @@
 
 from scaling_utils.backtest import backtest, training_flops
 from scaling_utils.baselines import best_seen, most_trained
+from scaling_utils.bootstrap import bootstrap_laws
 from scaling_utils.extrapolation import prediction_warnings
 from scaling_utils.fitting import fit_law
 from scaling_utils.fitting.identify import warning_names
@@ -31,6 +32,7 @@ __all__ = [
     "absolute_relative_error",
     "backtest",
     "best_seen",
+    "bootstrap_laws",
     "check_runs",
     "drop_first_tokens",
     "families",
