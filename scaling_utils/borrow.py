@@ -636,7 +636,7 @@ def over_experiments(table: pd.DataFrame, groups: Mapping[str, str]) -> pd.DataF
             [groups[str(name)] for name in wide.index.get_level_values("family")],
         ]
     )
-    logs = pd.DataFrame(np.log(wide.to_numpy("float64")), index, wide.columns)
+    logs = pd.DataFrame(np.log(np.maximum(wide.to_numpy("float64"), 1e-12)), index, wide.columns)
     means = logs.groupby(level=[0, 1]).mean()
     out = pd.DataFrame(np.exp(means.groupby(level=0).mean()))
     out["experiments"] = means.groupby(level=0).size()

@@ -50,7 +50,9 @@ def predict_largest(runs: pd.DataFrame, skip_tokens: float = 1e10) -> tuple[Scal
         Its absolute relative error on the last 30 % of the largest size's training.
     """
     train, target = split_target(runs)
-    law = fit_law(first_fraction(drop_first_tokens(train, skip_tokens), 1.0))
+    law = fit_law(
+        first_fraction(drop_first_tokens(train, skip_tokens), 1.0), method="least_squares"
+    )
     return law, absolute_relative_error(law, target)
 
 

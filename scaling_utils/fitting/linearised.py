@@ -177,7 +177,10 @@ def exponent_covariance(lines: Linearised) -> Array:
     back = np.array([lines.back[k] if k >= 0 else np.zeros(lines.back.shape[1]) for k in rows])
     if not np.isfinite(lines.noise):
         return np.zeros((2, 2))
-    plain = lines.noise**2 * back @ back.T
+    with np.errstate(over="ignore", invalid="ignore"):
+        plain = lines.noise**2 * back @ back.T
+    if not np.isfinite(plain).all():  # numbers too extreme to say anything of exponents
+        return np.zeros((2, 2))
     score = run_scores(lines) @ back.T
     count, n, r = len(score), len(lines.residual), lines.directions.shape[1]
     if count < 2:
