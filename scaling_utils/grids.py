@@ -18,15 +18,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import joblib
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm.auto import tqdm
 
 from scaling_utils.backtest import backtest
 from scaling_utils.errors import DataFileError, UnknownOptionError
 from scaling_utils.fetch import pinned_files
+from scaling_utils.jobs import run_jobs
 from scaling_utils.published.catalogue import catalogue
 from scaling_utils.runs import load_runs
 from scaling_utils.selection import sizes
@@ -196,7 +195,7 @@ def compute_grid(
     *,
     variants: Iterable[str] = VARIANTS,
     methods: Iterable[str] | None = None,
-    n_jobs: int = 1,
+    n_jobs: int | None = None,
     progress: bool = False,
 ) -> pd.DataFrame:
     """Compute a grid for published families.
@@ -212,8 +211,8 @@ def compute_grid(
         and ``"corrected"``.
     methods : iterable of str, optional
         Methods, by default those of the grid.
-    n_jobs : int
-        Processes, for ``joblib.Parallel``.
+    n_jobs : int, optional
+        Processes; by default what a surrounding ``joblib.parallel_config`` says, else one.
     progress : bool
         Show a progress bar.
 
@@ -236,9 +235,8 @@ def compute_grid(
         for method in (grid.methods if methods is None else methods)
         if not (variant == "upstream" and not catalogue()[family].upstream_name)
     ]
-    work = (joblib.delayed(_part)(grid, *task) for task in tasks)
-    done = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(work)
-    parts = list(tqdm(done, total=len(tasks), desc=name, disable=not progress))
+    work = [(grid, *task) for task in tasks]
+    parts = run_jobs(_part, work, n_jobs=n_jobs, name=name, progress=progress)
     table = pd.concat(parts, ignore_index=True)
     return table.sort_values(ORDER, kind="stable", ignore_index=True)
 
@@ -334,7 +332,7 @@ def covered() -> list[str]:
 
 
 def update_grid(
-    name: str, folder: Path | None = None, *, n_jobs: int = 1, progress: bool = False
+    name: str, folder: Path | None = None, *, n_jobs: int | None = None, progress: bool = False
 ) -> list[str]:
     """Compute again what is stale or missing in a kept grid, and keep the rest.
 
@@ -344,8 +342,8 @@ def update_grid(
         A key of :data:`GRIDS`.
     folder : pathlib.Path, optional
         Where the tables are.
-    n_jobs : int
-        Processes, for ``joblib.Parallel``.
+    n_jobs : int, optional
+        Processes; by default what a surrounding ``joblib.parallel_config`` says, else one.
     progress : bool
         Show a progress bar.
 

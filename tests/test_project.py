@@ -34,7 +34,8 @@ def test_requirements_are_exact_and_end_with_this_package():
 
 
 def test_every_dependency_is_pinned_within_its_bounds():
-    for line in PROJECT["dependencies"]:
+    extras = [line for lines in PROJECT["optional-dependencies"].values() for line in lines]
+    for line in (*PROJECT["dependencies"], *extras):
         needed = Requirement(line)
         assert pins()[needed.name] in needed.specifier, line
 
