@@ -24,7 +24,7 @@ from scaling_utils.fitting.identify import check_identified
 from scaling_utils.fitting.pooled import fit_pooled
 from scaling_utils.fitting.prior import Prior, pooled_prior
 from scaling_utils.law import PARAMETERS, ScalingLaw
-from scaling_utils.metrics import Predictor, relative_residuals
+from scaling_utils.metrics import Predictor
 from scaling_utils.schedules import unfinished_share
 from scaling_utils.selection import (
     drop_first_tokens,
@@ -108,13 +108,14 @@ class Checkpoints:
     row: NDArray[np.intp]
 
     @classmethod
-    def of(cls, runs: pd.DataFrame) -> Checkpoints:
-        """Take the columns of a table of one family."""
+    def of(cls, runs: pd.DataFrame, *, decay: bool) -> Checkpoints:
+        """Take the columns of a table of one family; ``decay``, which costs most, if asked to."""
         params, tokens, loss, flops = (
             runs[c].to_numpy("float64") for c in ("params", "tokens", "loss", "flops")
         )
         run = pd.factorize(runs["run"])[0]
-        return cls(params, tokens, loss, flops, run, unfinished_share(runs), np.arange(len(params)))
+        to_come = unfinished_share(runs) if decay else np.zeros(len(run))
+        return cls(params, tokens, loss, flops, run, to_come, np.arange(len(run)))
 
     def keep(self, mask: NDArray[np.bool_]) -> Checkpoints:
         """Select rows."""
@@ -304,7 +305,8 @@ def backtest(
         target = last_fraction(largest_models(members), 1 - target_tail)
         if plan.cut_target or keep == "last":
             target = drop_first_tokens(target, skip_tokens)
-        points = Checkpoints.of(members)
+        points = Checkpoints.of(members, decay=method == "pooled")
+        aim = Checkpoints.of(target, decay=False)
         prior = pooled_prior(without=str(family)) if method == "pooled" else None
         cells: list[tuple[dict[str, object], Checkpoints]] = []
         for chosen in training_sizes(design, available, counts):
@@ -328,11 +330,11 @@ def backtest(
                     "flops": train.spent(),
                 }
                 cells.append((cell, train))
-        together = method == "least_squares" and len(target) > 0
+        together = method == "least_squares" and len(aim.loss) > 0
         laws = _fit_together(points, [t for _, t in cells], held) if together else {}
         for number, (cell, train) in enumerate(cells):
             fitted = laws.get(number)
-            result = _attempt(train, target, method, held, skip_tokens, prior, fitted)
+            result = _attempt(train, aim, method, held, skip_tokens, prior, fitted)
             rows.append(base | cell | result)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     for column in ("n_models", "n_checkpoints", "n_target"):
@@ -365,7 +367,7 @@ def training_flops(train: pd.DataFrame) -> float:
 
 def _attempt(
     train: Checkpoints,
-    target: pd.DataFrame,
+    target: Checkpoints,
     method: str,
     held: Mapping[str, float],
     skip_tokens: float,
@@ -373,7 +375,7 @@ def _attempt(
     fitted: ScalingLaw | None,
 ) -> dict[str, object]:
     """Fit one cell, if that is not done yet, and measure it, or say why not."""
-    if len(target) == 0:
+    if len(target.loss) == 0:
         return {"status": f"failed: the target has no checkpoint beyond {skip_tokens:.3g} tokens"}
     if len(train.loss) == 0:
         return {"status": f"failed: no training checkpoint beyond {skip_tokens:.3g} tokens"}
@@ -385,10 +387,10 @@ def _attempt(
             law = fitted or _fit(train, method, held, prior)
     except (FitError, SelectionError) as error:
         return {"status": f"failed: {error}"}
-    errors = relative_residuals(law, target)
+    loss = target.loss
+    errors = (np.asarray(law.predict(target.params, target.tokens)) - loss) / loss
     if not np.isfinite(errors).all():
         return {"status": "failed: the law predicts a loss that is not finite"}
-    loss = target["loss"].to_numpy(dtype="float64")
     parameters = {p: getattr(law, p) for p in PARAMETERS} if isinstance(law, ScalingLaw) else {}
     return {
         "are": float(np.abs(errors).mean()),

@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,6 +7,7 @@ import pytest
 from scaling_utils import backtest, load_runs
 from scaling_utils.backtest import COLUMNS, training_flops
 from scaling_utils.errors import UnknownOptionError
+from scaling_utils.law import PARAMETERS
 from tests.problems import TRUTH, grid_family
 
 # Upstream's own published heat maps, per cent, single-run design, fractions 0.1 to 1.
@@ -126,6 +129,29 @@ def test_small_families_and_failures_are_rows() -> None:
         grid_family(tokens=(1e10, 2e10)), fractions=[1.0], n_models=2, method="least_squares"
     )
     assert few["status"].str.startswith("failed: ").all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"skip_tokens": 0.0}, {"design": "window"}, {"design": "single"}, {"keep": "last"}],
+)
+def test_cells_fitted_together_are_cells_fitted_alone(options, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    rng = np.random.default_rng(2)
+    runs = grid_family(sizes=(1e8, 3e8, 1e9, 3e9, 1e10))
+    runs["loss"] *= np.exp(rng.normal(0, 0.003, len(runs)))
+    pair = grid_family(sizes=(1e9, 1e10), family="pair")
+    both = pd.concat([runs, pair])
+    together = backtest(both, method="least_squares", **options)
+    module = sys.modules["scaling_utils.backtest"]  # the package's attribute is the function
+    monkeypatch.setattr(module, "_fit_together", lambda *a: {})
+    alone = backtest(both, method="least_squares", **options)
+    assert (together["status"] == "ok").any()
+    pd.testing.assert_frame_equal(
+        together.drop(columns=list(PARAMETERS)),
+        alone.drop(columns=list(PARAMETERS)),
+        rtol=1e-6,
+        atol=1e-8,
+    )
 
 
 def test_options_are_checked() -> None:

@@ -9,7 +9,7 @@ descents from the basins of all laws then go on side by side, one NumPy call for
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from scaling_utils.fitting.varpro import (
     distance,
     fit_varpro,
     noise,
+    without_floor,
 )
 from scaling_utils.law import PARAMETERS
 
@@ -40,7 +41,7 @@ CELLS = 1 << 14
 ELEMENTS = 1 << 15
 """Checkpoints, over all descents, worked on together."""
 
-ROUNDS = 10
+ROUNDS = 12
 """Steps after which descents that have ended make room for others."""
 
 MOST_ROUNDS = 300
@@ -102,6 +103,8 @@ class Descents:
     ----------
     law : numpy.ndarray of int
         Which law.
+    usual : numpy.ndarray of bool
+        Whether exponents that the data cannot tell are held at the usual one.
     exponents : numpy.ndarray of shape (k, 2)
         Where each is.
     moves : numpy.ndarray of bool, of shape (k, 2)
@@ -117,6 +120,7 @@ class Descents:
     """
 
     law: Index
+    usual: Mask
     exponents: Array
     moves: Mask
     damping: Array
@@ -127,23 +131,29 @@ class Descents:
     linear: Array
     doubtful: Mask
 
-    @classmethod
-    def begin(cls, law: Index, exponents: Array, moves: Mask) -> Descents:
-        """Start from pairs of exponents."""
-        k = len(law)
-        none = np.zeros(k, dtype=np.intp)
-        return cls(
-            law,
-            exponents.copy(),
-            moves,
-            np.full(k, 1e-3),
-            none,
-            none.copy(),
-            np.zeros(k, dtype=bool),
-            np.full(k, np.inf),
-            np.zeros((k, 3)),
-            np.zeros(k, dtype=bool),
-        )
+
+def _begin(law: Index, alpha: Array, beta: Array, moves: Mask, usual: bool = False) -> Descents:
+    """Start descents from pairs of exponents."""
+    k = len(law)
+    return Descents(
+        law=law,
+        usual=np.full(k, usual),
+        exponents=np.column_stack([alpha, beta]),
+        moves=np.broadcast_to(moves, (k, 2)),
+        damping=np.full(k, 1e-3),
+        slow=np.zeros(k, dtype=np.intp),
+        rounds=np.zeros(k, dtype=np.intp),
+        over=np.zeros(k, dtype=bool),
+        objective=np.full(k, np.inf),
+        linear=np.zeros((k, 3)),
+        doubtful=np.zeros(k, dtype=bool),
+    )
+
+
+def _join(parts: list[Descents]) -> Descents:
+    """Put descents together."""
+    names = Descents.__dataclass_fields__
+    return Descents(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def fit_batch(
@@ -248,36 +258,29 @@ def _solve(pool: Pool) -> tuple[Array, Descents]:
     betas = np.array([pool.fixed["beta"]]) if "beta" in pool.fixed else GRID
     may = np.array(["alpha" not in pool.fixed, "beta" not in pool.fixed])
     flat = _two_levels(pool)
-    starts: list[tuple[Index, Array]] = []
-    usual: list[tuple[Index, Array]] = []
+    odd = np.flatnonzero(flat.any(axis=1))
+    parts = []
     for chunk, surface in _surfaces(pool, alphas, betas):
         law, i, j = _basins(surface, alphas, betas)
-        starts.append((chunk[law], np.column_stack([alphas[i], betas[j]])))
-        odd = np.flatnonzero(flat[chunk].any(axis=1))
-        if len(odd):
-            usual.append((chunk[odd], _usual(surface[odd], flat[chunk[odd]], alphas, betas)))
-    law, exponents = (np.concatenate(parts) for parts in zip(*starts, strict=True))
-    moves = np.tile(may, (len(law), 1))
-    ends = _descend(pool, shift, Descents.begin(law, exponents, moves))
-    best = _best(ends, len(pool.weights))
+        parts.append(_begin(chunk[law], alphas[i], betas[j], may))
+        some = chunk[flat[chunk].any(axis=1)]
+        if len(some):
+            cell = _usual(surface[some - chunk[0]], flat[some], alphas, betas)
+            parts.append(_begin(some, cell[:, 0], cell[:, 1], may & ~flat[some], usual=True))
+    ends = _descend(pool, shift, _join(parts))
+    best = _best(_pick(ends, ~ends.usual), np.arange(len(pool.weights)))
     best.doubtful &= ~flat.any(axis=1)
-    if not usual:
-        return shift, best
-    # Where data cannot tell an exponent it is 0.35 by convention, or, if E would have to be
-    # negative for that, the one nearest to it, where E is zero.
-    law, exponents = (np.concatenate(parts) for parts in zip(*usual, strict=True))
-    scale = pool.weights[law] @ pool.by_group(pool.y[:, None] ** 2)[:, 0]
-    as_good = best.objective[law] * (1 + TIE) + ROUNDING * scale
-    ends = _descend(pool, shift, Descents.begin(law, exponents, may & ~flat[law]))
-    good = ends.objective <= as_good
-    _put(best, law[good], _pick(ends, good))
-    odd = ~good & (flat[law].sum(axis=1) == 1)
-    if odd.any():
-        bare = replace(pool, weights=pool.weights[law[odd]], fixed={**pool.fixed, "E": 0.0})
-        ends = _solve(bare)[1]
-        good = ends.objective <= as_good[odd]
-        ends.law = law[odd]
-        _put(best, law[odd][good], _pick(ends, good))
+    if len(odd):
+        scale = pool.weights[odd] @ pool.by_group(pool.y[:, None] ** 2)[:, 0]
+        usual = _best(_pick(ends, ends.usual), odd)
+        good = usual.objective <= best.objective[odd] * (1 + TIE) + ROUNDING * scale
+        _put(best, odd[good], _pick(usual, good))
+        for k in odd[~good & (flat[odd].sum(axis=1) == 1)]:
+            which = int(flat[k].argmax())
+            logs = (pool.log_n, pool.log_d)[which][pool.rows(int(k))[0]] - shift[k, which]
+            best.exponents[k], best.linear[k] = without_floor(
+                best.exponents[k], best.linear[k], which, logs
+            )
     return shift, best
 
 
@@ -401,15 +404,14 @@ def _put(descents: Descents, index: Index, part: Descents) -> None:
         getattr(descents, name)[index] = getattr(part, name)
 
 
-def _best(ends: Descents, laws: int) -> Descents:
+def _best(ends: Descents, laws: Index) -> Descents:
     """Best end of each law: the lowest, and of equal ones the least extreme."""
-    lowest = np.full(laws, np.inf)
+    lowest = np.full(laws.max() + 1, np.inf)
     np.minimum.at(lowest, ends.law, ends.objective)
     level = ends.objective <= lowest[ends.law] * (1 + TIE)
     far = np.where(level, distance(ends.exponents[:, 0], ends.exponents[:, 1]), np.inf)
     order = np.lexsort((far, ends.law))
-    first = np.searchsorted(ends.law[order], np.arange(laws))
-    return _pick(ends, order[first])
+    return _pick(ends, order[np.searchsorted(ends.law[order], laws)])
 
 
 def _descend(pool: Pool, shift: Array, descents: Descents) -> Descents:
@@ -434,7 +436,7 @@ def _descend(pool: Pool, shift: Array, descents: Descents) -> Descents:
 
 @dataclass(frozen=True)
 class Data:
-    """Checkpoints of several descents, padded with weight zero; all of shape (k, m) or (k, 2)."""
+    """Checkpoints of several descents, padded with weight zero; of shape (k, m) or (k, 2)."""
 
     root: Array
     x: Array
@@ -445,7 +447,11 @@ class Data:
     def rows(self, index: Index) -> Data:
         """Select descents."""
         return Data(
-            self.root[index], self.x[index], self.z[index], self.wy[index], self.shift[index]
+            self.root[index],
+            self.x[index],
+            self.z[index],
+            self.wy[index],
+            self.shift[index],
         )
 
 
@@ -533,7 +539,7 @@ def _local(pool: Pool, data: Data, exponents: Array) -> Local:
         linear[:, 2] = pool.fixed["B"] * np.exp(-beta * data.shift[:, 1:])[:, 0]
     moment = gram[:, :3, 5] - np.einsum("kij,kj->ki", gram[:, :3, :3], linear)
     upper = [gram[:, i, j] for i in range(3) for j in range(i, 3)]
-    solution = np.stack(solve_nonnegative(upper, [moment[:, i] for i in range(3)], pool.free)[0], 1)
+    solution = np.stack(solve_nonnegative(upper, list(moment.T), pool.free)[0], axis=1)
     linear = linear + solution
     active = solution > 0
     residual = data.wy - (linear[:, None, :] @ f[:, :3])[:, 0]

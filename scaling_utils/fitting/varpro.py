@@ -137,15 +137,48 @@ def search(problem: Problem, alphas: Array, betas: Array) -> tuple[float, float,
     if not flat:
         return best
     scale = float(np.sum((problem.root_weight * problem.y) ** 2))
-    as_good = best[0] * (1 + TIE) + ROUNDING * scale
     usual = conventional(problem, surface, alphas, betas, flat)
-    if usual[0] <= as_good:
+    if usual[0] <= best[0] * (1 + TIE) + ROUNDING * scale:
         return usual
     if len(flat) == 1:
-        bare = search(replace(problem, fixed={**problem.fixed, "E": 0.0}), alphas, betas)
-        if bare[0] <= as_good:
-            return bare
+        which = ("alpha", "beta").index(flat[0])
+        logs = (problem.log_n, problem.log_d)[which]
+        exponents, linear = without_floor(np.array(best[1:3]), best[3], which, logs)
+        return best[0], float(exponents[0]), float(exponents[1]), linear
     return best
+
+
+def without_floor(exponents: Array, linear: Array, which: int, logs: Array) -> tuple[Array, Array]:
+    """Move along a valley without slope to where E is zero.
+
+    Parameters
+    ----------
+    exponents : numpy.ndarray of shape (2,)
+        Alpha and beta.
+    linear : numpy.ndarray of shape (3,)
+        ``E, A, B`` in scaled units.
+    which : int
+        0 if alpha belongs to a term that was seen at two values only, 1 if beta does.
+    logs : numpy.ndarray of shape (n,)
+        Scaled logarithms of these values.
+
+    Returns
+    -------
+    exponents, linear : numpy.ndarray
+        Another law with the same predictions at these values; the same law if there is none
+        within the box.
+    """
+    low, high = float(logs.min()), float(logs.max())
+    levels = linear[0] + linear[1 + which] * np.exp(-exponents[which] * np.array([low, high]))
+    if high == low or not levels[0] > levels[1] > 0:
+        return exponents, linear
+    other = float(np.log(levels[0] / levels[1]) / (high - low))
+    if not EXPONENT_BOX[0] <= other <= EXPONENT_BOX[1]:
+        return exponents, linear
+    exponents, linear = exponents.copy(), linear.copy()
+    exponents[which] = other
+    linear[0], linear[1 + which] = 0.0, levels[0] * np.exp(other * low)
+    return exponents, linear
 
 
 def undetermined(problem: Problem) -> list[str]:
@@ -337,9 +370,9 @@ def polish(
             # does without it.
             fallen = [k for k in relied_on if k not in result[4]]
             drop = falls[:, inside] @ step
-            reach = [linear[k] / drop[k] for k in fallen if drop[k] > linear[k]]
+            reach = [float(linear[k] / drop[k]) for k in fallen if drop[k] > linear[k]]
             if share == 1 and reach and min(reach) > NEAR:
-                share = float(min(reach))
+                share = min(reach)
                 continue
             # Half the objective would have fallen by this: less than its rounding errors.
             if float(along @ ahead) <= float(noise(objective, scale)):
@@ -354,7 +387,7 @@ def polish(
         point = trial
         objective, linear, residual, columns, active = result
         damping = damping if stumbled else max(damping / 10, 1e-15)
-        vain = bool(gain <= max(1e-13 * objective, float(noise(objective, scale))))
+        vain = gain <= max(1e-13 * objective, float(noise(objective, scale)))
         slow = slow + 1 if vain else 0
         if objective <= 1e-30 * scale or slow == 3 or (slow and shift < 1e-10):
             break

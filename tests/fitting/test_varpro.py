@@ -4,7 +4,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from scaling_utils.fitting.varpro import EXPONENT_BOX, fit_varpro
+from scaling_utils.fitting.varpro import (
+    EXPONENT_BOX,
+    Problem,
+    curvature,
+    fit_varpro,
+    project,
+)
 from scaling_utils.law import PARAMETERS
 from tests.problems import random_problem
 
@@ -39,13 +45,63 @@ def multistart(params, tokens, loss, rng, starts):  # type: ignore[no-untyped-de
     return best
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(12))
 def test_never_worse_than_many_local_searches(seed: int) -> None:
     rng = np.random.default_rng([7, seed])
     params, tokens, loss = arrays(random_problem(rng)[0])
     law, objective = fit_varpro(params, tokens, loss, {})
     assert objective <= (1 + 1e-6) * multistart(params, tokens, loss, rng, 20)
     assert min(law["E"], law["A"], law["B"]) >= 0
+
+
+@pytest.mark.parametrize("seed", [33, 55, 229, 1125, 1178, 1316])
+def test_a_few_checkpoints_in_curved_valleys_and_at_kinks(seed: int) -> None:
+    # Here steps that ignore the law's curvature, or that E may vanish on the way, end too early.
+    rng = np.random.default_rng([31, seed])
+    runs = random_problem(rng)[0]
+    few = rng.permutation(len(runs))[: int(rng.integers(6, 16))]
+    params, tokens, loss = (a[few] for a in arrays(runs))
+    law, objective = fit_varpro(params, tokens, loss, {})
+    assert objective <= (1 + 1e-6) * multistart(params, tokens, loss, rng, 20)
+    assert min(law["E"], law["A"], law["B"]) >= 0
+
+
+def test_two_sizes_keep_the_usual_exponent_or_the_nearest_that_fits() -> None:
+    params, tokens = (a.ravel() for a in np.meshgrid([1e8, 1e10], np.geomspace(1e9, 1e11, 6)))
+    for alpha, nearest in ((0.2, 0.35), (0.45, 0.45)):
+        loss = 0.5 * (alpha == 0.2) + 1e3 * params**-alpha + 1e4 * tokens**-0.4
+        law, objective = fit_varpro(params, tokens, loss, {})
+        assert objective == pytest.approx(0, abs=1e-18)
+        assert law["alpha"] == pytest.approx(nearest, rel=1e-6)
+        assert law["E"] == pytest.approx(0, abs=1e-9) if alpha == 0.45 else law["E"] > 0.5
+
+
+@pytest.mark.parametrize("held", [{}, {"A": 300.0}, {"B": 900.0, "E": 0.7}, {"A": 5.0, "B": 9.0}])
+def test_curvature_is_that_of_the_objective(held: dict[str, float]) -> None:
+    params, tokens, loss = arrays(random_problem(np.random.default_rng(8), noise=0.02)[0])
+    log_n, log_d = np.log(params), np.log(tokens)
+    shift = float(log_n.mean()), float(log_d.mean())
+    root = np.random.default_rng(1).uniform(0.5, 2, len(loss))
+    problem = Problem(log_n - shift[0], log_d - shift[1], loss, root, *shift, held)
+    point, h = np.array([0.4, 0.3]), 1e-4
+    objective, linear, residual, columns, active = project(problem, *point)
+    push, _, hessian, _ = curvature(problem, point, linear, residual, columns, active)
+
+    def half(a: float, b: float) -> float:
+        return project(problem, *(point * np.exp([a, b])))[0] / 2
+
+    assert push == pytest.approx(
+        [(half(-h, 0) - half(h, 0)) / (2 * h), (half(0, -h) - half(0, h)) / (2 * h)], rel=1e-4
+    )
+    mixed = (half(h, h) - half(h, -h) - half(-h, h) + half(-h, -h)) / (4 * h**2)
+    same = [
+        (half(h, 0) + half(-h, 0) - objective) / h**2,
+        (half(0, h) + half(0, -h) - objective) / h**2,
+    ]
+    scale = float(np.abs(hessian).max())
+    assert hessian == pytest.approx(
+        np.array([[same[0], mixed], [mixed, same[1]]]), rel=1e-3, abs=1e-4 * scale
+    )
 
 
 @settings(max_examples=60, deadline=None)
