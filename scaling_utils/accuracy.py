@@ -16,23 +16,22 @@ from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from scaling_utils.backtest import backtest
+from scaling_utils.backtest import Checkpoints, backtest, training_cells, training_sizes
 from scaling_utils.borrow import skip_of
 from scaling_utils.builtin import builtin_families
 from scaling_utils.calibration import cell_weights, claimed_sd, factor_of
 from scaling_utils.fitting.pooled import fit_pooled
 from scaling_utils.fitting.prior import pool, pooled_prior
 from scaling_utils.grids import fingerprint, module_meaning
+from scaling_utils.jobs import run_jobs
 from scaling_utils.kept import kept_path, load_kept, mark_of, save_kept
+from scaling_utils.law import ScalingLaw
 from scaling_utils.published.catalogue import catalogue
 from scaling_utils.runs import load_runs
-from scaling_utils.schedules import unfinished_share
 from scaling_utils.selection import largest_models, last_fraction, sizes
 
 Array = NDArray[np.float64]
@@ -98,50 +97,42 @@ def pooled_cells(runs: pd.DataFrame, fractions: tuple[float, ...] = FRACTIONS) -
         :func:`scaling_utils.calibration.claimed_sd` claims.
     """
     family = str(runs["family"].iloc[0])
-    # A family that nothing is pooled from needs nothing left out.
     prior = pooled_prior(without=(family, group_of(family)))
-    params, tokens, loss = (runs[c].to_numpy("float64") for c in ("params", "tokens", "loss"))
-    run = pd.factorize(runs["run"])[0]
-    decay = unfinished_share(runs)
-    target = last_fraction(largest_models(runs), 0.7)
-    n, d, y = (target[c].to_numpy("float64") for c in ("params", "tokens", "loss"))
-    available, skip = sizes(runs), skip_of(runs)
+    points = Checkpoints.of(runs, decay=True)
+    target = Checkpoints.of(last_fraction(largest_models(runs), 0.7), decay=False)
+    chosen = training_sizes("smallest", sizes(runs), None)
     rows = []
-    for count in range(2, len(available)):
-        chosen = np.isin(params, available[:count])
-        longest = tokens[chosen].max()
-        for fraction in fractions:
-            kept = chosen & (tokens > skip) & (tokens < fraction * longest)
-            if not kept.any():
-                continue
-            law, _, posterior = fit_pooled(
-                params[kept],
-                tokens[kept],
-                loss[kept],
-                {},
-                run=run[kept],
-                decay=decay[kept],
-                prior=prior,
-            )
-            predicted = law["E"] + law["A"] * n ** -law["alpha"] + law["B"] * d ** -law["beta"]
-            scale_up = available[-1] / available[count - 1]
-            log_sd = float(posterior.log_sd(n, d).mean())
-            log_error = float(np.log(y / predicted).mean())
-            claim = float(claimed_sd(log_sd, posterior.scatter, scale_up))
-            rows.append(
-                {
-                    "family": family,
-                    "n_models": count,
-                    "fraction": fraction,
-                    "scale_up": scale_up,
-                    "are": float(np.abs(predicted / y - 1).mean()),
-                    "signed_error": float((predicted / y - 1).mean()),
-                    "log_error": log_error,
-                    "log_sd": log_sd,
-                    "scatter": posterior.scatter,
-                    "score": log_error / claim,
-                }
-            )
+    for cell, train in training_cells(points, chosen, fractions, skip_tokens=skip_of(runs)):
+        if len(train.loss) == 0:
+            continue
+        found, _, posterior = fit_pooled(
+            train.params,
+            train.tokens,
+            train.loss,
+            {},
+            run=train.run,
+            decay=train.decay,
+            prior=prior,
+        )
+        law = ScalingLaw(found["E"], found["A"], found["B"], found["alpha"], found["beta"])
+        ratio = np.asarray(law.predict(target.params, target.tokens)) / target.loss
+        log_sd = float(posterior.log_sd(target.params, target.tokens).mean())
+        log_error = -float(np.log(ratio).mean())
+        claim = float(claimed_sd(log_sd, posterior.scatter, cell["scale_up"]))
+        rows.append(
+            {
+                "family": family,
+                "n_models": cell["n_models"],
+                "fraction": cell["fraction"],
+                "scale_up": cell["scale_up"],
+                "are": float(np.abs(ratio - 1).mean()),
+                "signed_error": float((ratio - 1).mean()),
+                "log_error": log_error,
+                "log_sd": log_sd,
+                "scatter": posterior.scatter,
+                "score": log_error / claim,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -198,12 +189,8 @@ def compute_study(*, n_jobs: int | None = None, progress: bool = False) -> pd.Da
     pandas.DataFrame
         Result of :func:`family_study` for each family, one below the other.
     """
-    names = covered()
-    work = (
-        joblib.delayed(family_study)(name)
-        for name in tqdm(names, desc="accuracy", disable=not progress)
-    )
-    parts = joblib.Parallel(n_jobs=n_jobs)(work)
+    work = [(name,) for name in covered()]
+    parts = run_jobs(family_study, work, n_jobs=n_jobs, name="accuracy", progress=progress)
     table = pd.concat([part for part in parts if len(part)], ignore_index=True)
     table["n_models"] = table["n_models"].astype("int64")
     return table.sort_values(["group", *CELL, "method"], kind="stable", ignore_index=True)
@@ -380,7 +367,7 @@ def main() -> None:
     if mark_of(path) == study_mark():
         print("accuracy: fresh")
         return
-    study = compute_study(progress=True)
+    study = compute_study(n_jobs=-1, progress=True)
     save_kept(study, path, study_mark())
     results = Path(str(resources.files("scaling_utils"))) / "results"
     scores_of(study).round(6).to_csv(results / "scores.csv", index=False, lineterminator="\n")

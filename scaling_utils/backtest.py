@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -184,6 +185,56 @@ def training_sizes(
                 yield smaller[start : start + n]
 
 
+def training_cells(
+    points: Checkpoints,
+    chosen: Iterable[np.ndarray],
+    fractions: Sequence[float],
+    *,
+    keep: str = "first",
+    skip_tokens: float = 1e10,
+    until: float = 1.0,
+) -> Iterator[tuple[dict[str, Any], Checkpoints]]:
+    """Cut the training sets of a back-test out of one family.
+
+    Parameters
+    ----------
+    points : Checkpoints
+        The family, its largest size included.
+    chosen : iterable of numpy.ndarray
+        Sizes to train on (:func:`training_sizes`).
+    fractions, keep, skip_tokens, until
+        As for :func:`backtest`.
+
+    Yields
+    ------
+    cell : dict of str
+        What the cell is, by names of :data:`COLUMNS`.
+    train : Checkpoints
+        Its training set, which may be empty.
+    """
+    largest = float(points.params.max())
+    for some in chosen:
+        models = points.keep(np.isin(points.params, some))
+        longest = float(models.tokens.max())
+        kept = models.keep(models.tokens > skip_tokens)
+        for fraction in fractions:
+            if keep == "first":
+                low, high = 0.0, min(fraction, until) * longest
+            else:
+                low, high = fraction * until * longest, until * longest
+            train = kept.keep((kept.tokens >= low) & (kept.tokens < high))
+            cell: dict[str, Any] = {
+                "n_models": len(some),
+                "smallest_params": some[0],
+                "largest_params": some[-1],
+                "scale_up": largest / some[-1],
+                "fraction": fraction,
+                "n_checkpoints": len(train.loss),
+                "flops": train.spent(),
+            }
+            yield cell, train
+
+
 def backtest(
     runs: pd.DataFrame,
     design: str = "smallest",
@@ -210,9 +261,8 @@ def backtest(
     method : str
         A fitting method of :func:`scaling_utils.fit_law` (``"pooled"`` leaves the family's own
         group out of its prior and knows where each run's schedule ends), or a baseline:
-        ``"best_seen"`` (the
-        lowest loss of the training set) or ``"most_trained"`` (the loss where parameters times
-        tokens are largest).
+        ``"best_seen"`` (the lowest loss of the training set) or ``"most_trained"`` (the loss where
+        parameters times tokens are largest).
     fractions : sequence of float, optional
         With ``keep="first"``: train on checkpoints with *fewer* tokens than this fraction of the
         longest training run (0.1 to 1 by default).  With ``keep="last"``: train on those with *at
@@ -308,28 +358,13 @@ def backtest(
         points = Checkpoints.of(members, decay=method == "pooled")
         aim = Checkpoints.of(target, decay=False)
         prior = pooled_prior(without=str(family)) if method == "pooled" else None
-        cells: list[tuple[dict[str, object], Checkpoints]] = []
-        for chosen in training_sizes(design, available, counts):
-            models = points.keep(np.isin(points.params, chosen))
-            longest = float(models.tokens.max())
-            kept = models.keep(models.tokens > skip_tokens)
-            for fraction in fractions:
-                if keep == "first":
-                    low, high = 0.0, min(fraction, until) * longest
-                else:
-                    low, high = fraction * until * longest, until * longest
-                train = kept.keep((kept.tokens >= low) & (kept.tokens < high))
-                cell: dict[str, object] = {
-                    "n_models": len(chosen),
-                    "smallest_params": chosen[0],
-                    "largest_params": chosen[-1],
-                    "scale_up": available[-1] / chosen[-1],
-                    "fraction": fraction,
-                    "n_checkpoints": len(train.loss),
-                    "n_target": len(target),
-                    "flops": train.spent(),
-                }
-                cells.append((cell, train))
+        base["n_target"] = len(target)
+        chosen = training_sizes(design, available, counts)
+        cells = list(
+            training_cells(
+                points, chosen, fractions, keep=keep, skip_tokens=skip_tokens, until=until
+            )
+        )
         together = method == "least_squares" and len(aim.loss) > 0
         laws = _fit_together(points, [t for _, t in cells], held) if together else {}
         for number, (cell, train) in enumerate(cells):

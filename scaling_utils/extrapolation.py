@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scaling_utils.calibration import largest_tested
 from scaling_utils.errors import UnknownOptionError
 from scaling_utils.law import ScalingLaw
-
-TESTED_SCALE_UP = 500.0
-"""Largest scale-up in the accuracy study: nothing is known of predictions further away."""
 
 WARNINGS: dict[str, str] = {
     "no-training-set": "a law written down by hand, of which nobody knows what it has seen",
@@ -28,7 +26,7 @@ def prediction_warnings(
     params: ArrayLike,
     tokens: ArrayLike,
     *,
-    tested_scale_up: float = TESTED_SCALE_UP,
+    tested_scale_up: float | None = None,
 ) -> tuple[str, ...]:
     """Name what makes a prediction less safe than the law itself.
 
@@ -39,9 +37,10 @@ def prediction_warnings(
     params, tokens : float or array_like
         Parameters and training tokens to predict at, as for :meth:`ScalingLaw.predict`; of an
         array, the values furthest out are judged.
-    tested_scale_up : float
+    tested_scale_up : float, optional
         Largest ratio of target to largest training params for which predictions have been
-        compared with measured losses.
+        compared with measured losses; by default that of the accuracy study
+        (:func:`scaling_utils.calibration.largest_tested`).
 
     Returns
     -------
@@ -71,6 +70,8 @@ def prediction_warnings(
     beyond-tested-scale-up
     beyond-seen-tokens
     """
+    if tested_scale_up is None:
+        tested_scale_up = largest_tested()
     if not tested_scale_up >= 1:
         raise UnknownOptionError(
             f"tested_scale_up = {tested_scale_up!r}: it is the params of a target over those of "

@@ -146,7 +146,7 @@ class ScalingLaw:
         params, tokens : float or array_like
             As for :meth:`predict`.
         level : float
-            Share of such intervals that hold what comes.
+            Share of such intervals that hold what comes, averaged over groups of families.
 
         Returns
         -------
@@ -161,6 +161,10 @@ class ScalingLaw:
             If a value is not positive.
         UnknownOptionError
             If ``level`` is not between 0 and 1.
+
+        See Also
+        --------
+        scaling_utils.prediction_warnings : whether predictions so far out were ever checked.
 
         Examples
         --------

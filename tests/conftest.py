@@ -2,13 +2,8 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from scaling_utils import fetch
-
-# The same examples in every run: a failure is found where it is made, not by chance elsewhere.
-settings.register_profile("book", derandomize=True)
-settings.load_profile("book")
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 import scaling_utils
 from scaling_utils import ScalingLaw, fit_law
+from scaling_utils.calibration import largest_tested
 from scaling_utils.errors import ScalingError, UnknownOptionError
-from scaling_utils.extrapolation import TESTED_SCALE_UP, WARNINGS, prediction_warnings
+from scaling_utils.extrapolation import WARNINGS, prediction_warnings
 from scaling_utils.fitting.identify import warning_names
 from tests.problems import grid_family
 
@@ -23,7 +24,7 @@ def names(params: object, tokens: object, **options: float) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("params", "tokens", "name"),
     [
-        (1.01e10 * TESTED_SCALE_UP, 1e11, "beyond-tested-scale-up"),
+        (1.01e10 * largest_tested(), 1e11, "beyond-tested-scale-up"),
         (1e11, 2.1e11, "beyond-seen-tokens"),
         (9e7, 1e11, "below-seen-range"),
         (1e9, 1.9e10, "below-seen-range"),
@@ -80,4 +81,4 @@ def test_the_default_limit_has_been_tested() -> None:
     kept = Path(scaling_utils.__file__).parent / "results" / "smallest.parquet"
     cells = pd.read_parquet(kept, columns=["scale_up", "status"])
     tested = cells.loc[cells["status"] == "ok", "scale_up"].max()
-    np.testing.assert_allclose(TESTED_SCALE_UP, tested, rtol=1e-9)
+    np.testing.assert_allclose(largest_tested(), tested, rtol=1e-9)

@@ -2,8 +2,6 @@ import numpy as np
 import pytest
 
 from scaling_utils import load_runs
-from scaling_utils.calibration import largest_tested
-from scaling_utils.extrapolation import TESTED_SCALE_UP
 from scaling_utils.fitting.prior import pool
 from scaling_utils.pool import GROUPS, SIBLINGS, coordinates_of
 from scaling_utils.posterior import COORDINATES
@@ -26,7 +24,3 @@ def test_a_group_again_gives_the_kept_coordinates(group: str) -> None:
     theta = coordinates_of(load_runs(GROUPS[group][0], progress=False))
     kept = pool().set_index("group").loc[group, list(COORDINATES)].to_numpy("float64")
     np.testing.assert_allclose(theta, kept, atol=1e-4)
-
-
-def test_a_prediction_is_warned_of_beyond_the_largest_tested_scale_up() -> None:
-    assert pytest.approx(largest_tested(), rel=1e-6) == TESTED_SCALE_UP

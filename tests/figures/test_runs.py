@@ -141,7 +141,8 @@ def test_errors_by_unit_can_keep_the_longest_of_finished_models() -> None:
     kept = figures.errors_by_unit(runs, fraction=1.01)["perplexity"]
     law = fit_law(train.assign(loss=np.exp(train["loss"])), method="least_squares")
     expected = absolute_relative_error(law, target.assign(loss=np.exp(target["loss"])))
-    assert kept == pytest.approx(expected, rel=1e-5)
+    # Two searches for one minimum: an error of a loss agrees as far as their laws do.
+    assert kept == pytest.approx(expected, abs=5e-9)
     assert kept != figures.errors_by_unit(runs)["perplexity"]
 
 
