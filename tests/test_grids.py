@@ -8,7 +8,9 @@ from scaling_utils.grids import (
     compute_grid,
     fingerprint,
     load_grid,
+    made_by,
     meaning,
+    processor,
     save_grid,
     stale_families,
     thinned,
@@ -41,16 +43,29 @@ def test_kept_grid_is_what_the_code_gives(name: str) -> None:
     kept = kept[kept["family"] == AGAIN[name]].reset_index(drop=True)
     again = compute_grid(name, [AGAIN[name]])
     assert len(kept) == len(again) > 0
-    # One local search from a poor start amplifies the last digit of a sum, which processors round
-    # differently: most of its cells must agree, all of the others'.
+    columns = {"columns": ["status"]}
+    # One local search from a poor start amplifies the last digit of a sum; hence not tighter.
+    exact = {"rtol": 1e-3, "atol": 1e-6}
+    if made_by(name) == processor():
+        pd.testing.assert_frame_equal(kept.drop(**columns), again.drop(**columns), **exact)
+        return
+    # Elsewhere such a search may end elsewhere, unless it had come down to the minimum.
     local = kept["method"] == "curve_fit"
-    drop = {"columns": ["status"]}
     pd.testing.assert_frame_equal(
-        kept[~local].drop(**drop), again[~local].drop(**drop), rtol=1e-3, atol=1e-5
+        kept[~local].drop(**columns), again[~local].drop(**columns), **exact
     )
-    one, two = (t.loc[local, "are"].to_numpy("float64") for t in (kept, again))
-    if len(one):
-        assert np.isclose(one, two, rtol=0.25, equal_nan=True).mean() > 0.5
+    best = kept.loc[kept["method"] == "least_squares", "are"].to_numpy("float64")
+    one, two = (table.loc[local, "are"].to_numpy("float64") for table in (kept, again))
+    settled = np.abs(one - best) < 1e-5 if len(one) else np.zeros(0, dtype=bool)
+    np.testing.assert_allclose(two[settled], one[settled], rtol=0.01, atol=1e-4)
+
+
+def test_a_table_says_what_computed_it(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    kept = load_grid("baselines")
+    save_grid("baselines", kept, tmp_path)
+    assert made_by("baselines", tmp_path) == processor() != ""
+    save_grid("baselines", kept, tmp_path, by="another")
+    assert made_by("baselines", tmp_path) == "another"
 
 
 def test_every_grid_covers_every_family_with_enough_sizes() -> None:
