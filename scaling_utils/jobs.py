@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import joblib
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 Result = TypeVar("Result")
 

@@ -14,6 +14,8 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 PALETTE: dict[str, str] = {
     "blue": "#0072b2",
@@ -243,6 +245,26 @@ def format_tokens(value: float, _position: object = None) -> str:
     ('300B', '1.4T')
     """
     return format_params(value)
+
+
+def plain_log_axis(ax: Axes, which: str) -> None:
+    """Label a logarithmic axis with 1, 2, 5, 10, ..., or with powers of ten where it is long.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Axes whose limits are set.
+    which : {"x", "y"}
+        Which axis of theirs.
+    """
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
+    decades = np.log10(high / low)
+    marks = (1, 1.5, 2, 3, 4, 5, 7) if decades < 1 else (1, 2, 5) if decades < 2.4 else (1,)
+    steps = [m * 10.0**k for k in range(-4, 7) for m in marks]
+    axis.set_major_locator(FixedLocator([s for s in steps if low * 0.999 <= s <= high * 1.001]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def _place(family: str) -> int:

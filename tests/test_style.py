@@ -18,6 +18,7 @@ from scaling_utils.style import (
     family_markers,
     format_params,
     format_tokens,
+    plain_log_axis,
     size_colors,
     use_style,
 )
@@ -163,3 +164,20 @@ def test_larger_models_are_darker():
     shades = [luminance(c) for c in colors.values()]
     assert shades == sorted(shades, reverse=True)
     assert size_colors([1e9]) == {1e9: colors[1e10]}
+
+
+@pytest.mark.parametrize(
+    ("limits", "marks"),
+    [((1.0, 9.0), [1, 1.5, 2, 3, 4, 5, 7]), ((1.0, 150.0), [1, 2, 5, 10, 20, 50, 100])],
+)
+def test_logarithmic_axes_have_plain_numbers(limits: tuple[float, float], marks: list) -> None:
+    figure, ax = plt.subplots()
+    ax.set(xscale="log", yscale="log", xlim=limits, ylim=limits)
+    for which in ("x", "y"):
+        plain_log_axis(ax, which)
+        axis = getattr(ax, f"{which}axis")
+        assert list(axis.get_majorticklocs()) == pytest.approx(marks)
+        assert len(axis.get_minorticklocs()) == 0
+    figure.canvas.draw()
+    assert [t.get_text() for t in ax.get_xticklabels()] == [f"{m:g}" for m in marks]
+    plt.close(figure)

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from scaling_utils.style import MARKERS, PALETTE, format_tokens
+from scaling_utils.style import MARKERS, PALETTE, format_tokens, plain_log_axis
 
 INK = "#1f2937"
 SOFT = "#9ca3af"
@@ -128,7 +128,7 @@ def draw_dumbbells(
     names = [str(name) for name in errors.index]
     ax.set_yticks(heights, [(labels or {}).get(n, n) for n in names], fontsize=10.5)
     ax.set(ylim=(len(errors) - 0.4, -0.6), xscale="log", xlabel="ARE (%)")
-    _plain(ax, "x")
+    plain_log_axis(ax, "x")
     ax.grid(axis="y", visible=False)
     handles = [
         Line2D([], [], marker="o", ls="", ms=7, mfc="white", mec=INK, mew=1.6),
@@ -215,7 +215,7 @@ def draw_curves(
     ax.set_xticks(places, [f"{c:g}" if isinstance(c, float | int) else str(c) for c in table.index])
     ax.minorticks_off()
     ax.set_xlim(right=places[-1])
-    _plain(ax, "y")
+    plain_log_axis(ax, "y")
     _beside(ax, notes)
     return ax
 
@@ -253,7 +253,7 @@ def draw_claimed_and_true(tables: Mapping[str, pd.DataFrame], ax: Axes | None = 
     ax.set_xticks(at, [f"{c:g}" for c in at])
     ax.minorticks_off()
     ax.set_xlim(right=at[-1])
-    _plain(ax, "y")
+    plain_log_axis(ax, "y")
     _beside(ax, notes)
     handles = [
         Line2D([], [], color=INK, marker="o"),
@@ -385,7 +385,7 @@ def draw_worth(
     names = [str(name) for name in table.index]
     ax.set_yticks(heights, [(labels or {}).get(n, n) for n in names], fontsize=10.5)
     ax.set(ylim=(len(table) - 0.4, -0.6), xscale="log", xlabel="checkpoints of a run")
-    _plain(ax, "x")
+    plain_log_axis(ax, "x")
     ax.grid(axis="y", visible=False)
     ax.legend(
         loc="lower center",
@@ -398,18 +398,6 @@ def draw_worth(
 
 
 # --- Parts ----------------------------------------------------------------------------------------
-
-
-def _plain(ax: Axes, which: str) -> None:
-    """Label a logarithmic axis with 1, 2, 5, 10, ..., or with powers of ten where it is long."""
-    axis = ax.xaxis if which == "x" else ax.yaxis
-    low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
-    decades = np.log10(high / low)
-    marks = (1, 1.5, 2, 3, 5, 7) if decades < 1 else (1, 2, 5) if decades < 2.4 else (1,)
-    steps = [m * 10.0**k for k in range(-4, 7) for m in marks]
-    axis.set_major_locator(FixedLocator([s for s in steps if low * 0.999 <= s <= high * 1.001]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_locator(NullLocator())
 
 
 def _darker(color: Any) -> Any:

@@ -18,7 +18,7 @@ from scaling_utils.effective import residuals_by_run
 from scaling_utils.fit_studies import BAD
 from scaling_utils.law import ScalingLaw
 from scaling_utils.objective import Valley
-from scaling_utils.style import MARKERS, PALETTE, format_params, size_colors
+from scaling_utils.style import MARKERS, PALETTE, format_params, plain_log_axis, size_colors
 
 INK = "#1f2937"
 
@@ -210,7 +210,7 @@ def draw_bad_runs(errors: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.plot(values[method], at, marker, color=color, ms=9, label=label, mec=INK, mew=0.6)
     ax.set_yticks(heights, [BAD.get(str(k), str(k)) for k in errors.index])
     ax.set(ylim=(len(errors) - 0.5, -0.5), xscale="log", xlabel="typical error of the target (%)")
-    _plain(ax, "x")
+    plain_log_axis(ax, "x")
     ax.grid(axis="y", visible=False)
     ax.legend(
         loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3, handletextpad=0.1, columnspacing=1
@@ -299,7 +299,7 @@ def draw_apart(pairs: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.plot([low, high], [low, high], color=INK, lw=1)
     for which in "xy":
         ax.set(**{f"{which}scale": "log", f"{which}lim": (low, high)})
-        _plain(ax, which)
+        plain_log_axis(ax, which)
     ax.set(xlabel="ARE, one local search (%)", ylabel="ARE, global minimum (%)")
     return ax
 
@@ -342,7 +342,7 @@ def draw_sizes(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         xlim=(start, sizes.max() * 2.1),
         xlabel="best size, billions of parameters",
     )
-    _plain(ax, "x")
+    plain_log_axis(ax, "x")
     ax.grid(axis="y", visible=False)
     return ax
 
@@ -357,15 +357,3 @@ def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
 def _times(factor: float) -> str:
     """Write a multiple: little ones as a percentage above one."""
     return f"+{100 * (factor - 1):.2g} %" if factor < 2 else f"{factor:g}-fold"
-
-
-def _plain(ax: Axes, which: str) -> None:
-    """Label a logarithmic axis with 1, 2, 5, 10, ..., or with powers of ten where it is long."""
-    axis = ax.xaxis if which == "x" else ax.yaxis
-    low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
-    decades = np.log10(high / low)
-    marks = (1, 1.5, 2, 3, 4, 5, 7) if decades < 1 else (1, 2, 5) if decades < 2.4 else (1,)
-    steps = [m * 10.0**k for k in range(-4, 7) for m in marks]
-    axis.set_major_locator(FixedLocator([s for s in steps if low * 0.999 <= s <= high * 1.001]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_locator(NullLocator())

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator
 
 from scaling_utils.fitting.prior import Prior
-from scaling_utils.style import PALETTE, family_colors, family_markers
+from scaling_utils.style import PALETTE, family_colors, family_markers, plain_log_axis
 
 INK = "#1f2937"
 
@@ -83,7 +83,7 @@ def draw_prior(groups: pd.DataFrame, prior: Prior, spread: np.ndarray) -> Figure
         high = max(values.max(), np.exp(middle + 2 * spread[k]))
         ax.set(xscale="log", xlim=(low / 1.08, high * 1.08), ylim=(-1, 1), yticks=[])
         ax.set_title(label, fontsize=11.5)
-        _plain(ax, "x")
+        plain_log_axis(ax, "x")
         ax.grid(visible=False)
         ax.spines["left"].set_visible(False)
     handles, names = strips[0].get_legend_handles_labels()
@@ -168,7 +168,7 @@ def draw_counts(errors: pd.DataFrame, *, columns: int = 3) -> Figure:
             )
         ax.set_title(str(name), fontsize=11)
         ax.set(yscale="log", ylim=(bottom / 1.25, top * 1.25))
-        _plain(ax, "y")
+        plain_log_axis(ax, "y")
     for ax in grid.ravel()[len(names) :]:
         ax.set_visible(False)
     counts = sorted(errors["n_models"].unique())
@@ -217,7 +217,7 @@ def draw_accuracy(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         )
     ax.set_yticks(heights, [str(name) for name in table.index])
     ax.set(ylim=(len(table) - 0.5, -0.5), xscale="log", xlabel="mean ARE (%)")
-    _plain(ax, "x")
+    plain_log_axis(ax, "x")
     ax.grid(axis="y", visible=False)
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(
@@ -230,15 +230,3 @@ def draw_accuracy(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         columnspacing=1,
     )
     return ax
-
-
-def _plain(ax: Axes, which: str) -> None:
-    """Label a logarithmic axis with plain numbers."""
-    axis = ax.xaxis if which == "x" else ax.yaxis
-    low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
-    decades = np.log10(high / low)
-    marks = (1, 1.5, 2, 3, 4, 5, 7) if decades < 1 else (1, 2, 5) if decades < 2 else (1,)
-    steps = [m * 10.0**k for k in range(-4, 7) for m in marks]
-    axis.set_major_locator(FixedLocator([s for s in steps if low * 0.999 <= s <= high * 1.001]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_locator(NullLocator())

@@ -1,4 +1,3 @@
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -6,16 +5,6 @@ import pytest
 
 from scaling_utils.borrow import GUIDE, Loan
 from scaling_utils.figures import borrow as figures
-from scaling_utils.style import use_style
-
-
-@pytest.fixture(autouse=True)
-def drawing():
-    with mpl.rc_context():
-        mpl.use("agg")
-        use_style()
-        yield
-        plt.close("all")
 
 
 def texts(ax) -> list[str]:

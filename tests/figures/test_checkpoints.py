@@ -1,5 +1,3 @@
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,17 +11,7 @@ from scaling_utils.figures.checkpoints import (
     draw_relative_grid,
     draw_worth,
 )
-from scaling_utils.style import PALETTE, use_style
-
-mpl.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def _style():
-    with mpl.rc_context():
-        use_style()
-        yield
-    plt.close("all")
+from scaling_utils.style import PALETTE
 
 
 def test_grid_frames_the_best_and_crosses_failures() -> None:

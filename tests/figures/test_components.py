@@ -1,21 +1,9 @@
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 from scaling_utils.aggregate import GroupSummary
 from scaling_utils.figures import components as show
-from scaling_utils.style import use_style
-
-
-@pytest.fixture(autouse=True)
-def drawing():
-    with mpl.rc_context():
-        mpl.use("agg")
-        use_style()
-        yield
-        plt.close("all")
 
 
 def test_explained_is_in_per_cent() -> None:

@@ -10,18 +10,7 @@ from scaling_utils.figures.errors import (
     draw_errors_by_family,
     draw_prediction,
 )
-from scaling_utils.style import use_style
 from tests.problems import TRUTH, grid_family
-
-mpl.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def _style():
-    with mpl.rc_context():
-        use_style()
-        yield
-    plt.close("all")
 
 
 def texts(ax: mpl.axes.Axes) -> list[str]:

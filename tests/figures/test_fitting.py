@@ -1,5 +1,3 @@
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,18 +13,8 @@ from scaling_utils.figures.fitting import (
     draw_valley,
 )
 from scaling_utils.objective import valley
-from scaling_utils.style import PALETTE, size_colors, use_style
+from scaling_utils.style import PALETTE, size_colors
 from tests.problems import TRUTH, grid_family
-
-mpl.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def _style():
-    with mpl.rc_context():
-        use_style()
-        yield
-    plt.close("all")
 
 
 def test_valley_marks_laws_and_ends() -> None:

@@ -1,20 +1,8 @@
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 from scaling_utils.figures import intervals as show
-from scaling_utils.style import use_style
-
-
-@pytest.fixture(autouse=True)
-def drawing():
-    with mpl.rc_context():
-        mpl.use("agg")
-        use_style()
-        yield
-        plt.close("all")
 
 
 def test_ladder_draws_every_interval_and_what_came() -> None:

@@ -1,5 +1,3 @@
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,17 +11,6 @@ from scaling_utils.figures.pooling import (
 )
 from scaling_utils.fitting.prior import pool, pooled_prior
 from scaling_utils.pooling_studies import levelled, shape_spread
-from scaling_utils.style import use_style
-
-mpl.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def _style():
-    with mpl.rc_context():
-        use_style()
-        yield
-    plt.close("all")
 
 
 def test_prior_has_a_strip_with_every_group_and_its_mean() -> None:

@@ -1,5 +1,3 @@
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,20 +8,10 @@ from scaling_utils.bad_models import by_model, study_family
 from scaling_utils.figures import proximity as show
 from scaling_utils.isoflop import cheapest_cells
 from scaling_utils.outliers import model_shifts
-from scaling_utils.style import use_style
 from scaling_utils.synthetic import synthetic_runs
 
 LAW = ScalingLaw(E=1.8, A=480.0, B=2100.0, alpha=0.35, beta=0.37)
 SIZES = np.geomspace(1e8, 1e10, 7)
-
-
-@pytest.fixture(autouse=True)
-def drawing():
-    with mpl.rc_context():
-        mpl.use("agg")
-        use_style()
-        yield
-        plt.close("all")
 
 
 def family(name="made", **options) -> pd.DataFrame:

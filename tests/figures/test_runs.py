@@ -1,4 +1,3 @@
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -7,18 +6,8 @@ import pytest
 from scaling_utils import ScalingLaw, absolute_relative_error, backtest, fit_law, tidy_runs
 from scaling_utils.figures import runs as figures
 from scaling_utils.selection import largest_models, last_fraction, split_target
-from scaling_utils.style import use_style
 
 LAW = ScalingLaw(E=1.69, A=406.4, B=410.7, alpha=0.34, beta=0.28)
-
-
-@pytest.fixture(autouse=True)
-def drawing():
-    with mpl.rc_context():
-        mpl.use("agg")
-        use_style()
-        yield
-        plt.close("all")
 
 
 def family(name="made", sizes=(1e8, 1e9, 1e10)) -> pd.DataFrame:

@@ -1,20 +1,7 @@
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import pytest
 
 from scaling_utils.figures import seeds as figures
-from scaling_utils.style import use_style
-
-
-@pytest.fixture(autouse=True)
-def drawing():
-    with mpl.rc_context():
-        mpl.use("agg")
-        use_style()
-        yield
-        plt.close("all")
 
 
 def test_magnitudes_show_every_positive_value_and_the_median() -> None:
