@@ -40,8 +40,8 @@ def run_jobs(
     arguments : sequence of tuple
         Positional arguments of each call.
     n_jobs : int, optional
-        Processes, as for :class:`joblib.Parallel`.  By default what a surrounding
-        :func:`joblib.parallel_config` says, and else one.
+        Processes, as for ``joblib.Parallel``.  By default what a surrounding
+        ``joblib.parallel_config`` says, and else one.
     name : str
         Text before the progress bar.
     progress : bool
