@@ -20,11 +20,6 @@ from scaling_utils.borrow import skip_of
 from scaling_utils.calibration import scores
 
 
-@pytest.fixture(scope="module")
-def kept(needs_published: None) -> pd.DataFrame:
-    return load_study()
-
-
 def test_the_study_is_what_a_back_test_gives() -> None:
     runs = load_runs("house-conv")
     own = pooled_cells(runs).set_index(CELL)

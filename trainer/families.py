@@ -205,18 +205,21 @@ def grid() -> list[Job]:
     each((*main, *rest), range(5, 6), range(1), tokens=2 * MEBI)
     each((*main, *rest), range(6, WIDE), range(1), tokens=2 * MEBI)
     # 2: seeds, schedules, each seed alone and longer trunks in the cheapest family, which has
-    # no plateau; then seeds and schedules of a transformer.
+    # no plateau; seeds and longer trunks in the next cheapest; then seeds and schedules of a
+    # transformer.
     each(rest[:1], range(SMALL), range(1, 5), tokens=2 * MEBI)
     each(rest[:1], range(SMALL, WIDE), range(1, 3), tokens=2 * MEBI)
+    each(rest[1:2], range(SMALL), range(1, 5), tokens=2 * MEBI)
+    each(rest[1:2], range(SMALL, WIDE), range(1, 3), tokens=2 * MEBI)
     for schedule, tokens in (("cosine", 2 * MEBI), ("cosine-half", MEBI)):
         each(rest[:1], range(WIDE), range(1), schedule=schedule, tokens=tokens)
     alone("house-lstm", (0, 3), 2 * MEBI)
     each(rest[:1], range(3), range(1), tokens=16 * MEBI)
+    each(rest[1:2], range(3), range(1), tokens=8 * MEBI)
     each(main[:1], range(4), range(1, 5), tokens=2 * MEBI)
     each(main[:1], range(4, SMALL), range(1, 5), tokens=2 * MEBI)
     each(main[:1], range(SMALL, WIDE), range(1, 3), tokens=2 * MEBI)
     each(rest[:1], range(3, SMALL), range(1))
-    each(rest[1:2], range(SMALL), range(1, 3), tokens=2 * MEBI)
     for schedule, tokens in (("cosine", 2 * MEBI), ("cosine-half", MEBI)):
         each(main[:1], range(SMALL), range(1), schedule=schedule, tokens=tokens)
     each(main, range(3), range(1), tokens=8 * MEBI)
