@@ -1,6 +1,4 @@
 import numpy as np
-import pandas as pd
-import pytest
 
 from scaling_utils import backtest, load_runs
 from scaling_utils.accuracy import (
