@@ -20,7 +20,7 @@ export MKL_NUM_THREADS ?= 1
 PYTEST = $(PY) -m pytest -q -n logical --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help environment data book chapters html serve test unit lint nbval clean distclean
+.PHONY: help environment data book chapters html serve test unit lint nbval benchmark clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,9 +56,12 @@ unit: environment  ## unit tests, doctests and chapter checks
 nbval: environment  ## run every chapter again and compare each number with the committed one
 	@$(PYTEST) --nbval --nbval-current-env notebooks
 
+benchmark: environment  ## time the fits against SciPy, in some minutes; the book's table: ARGS="--full --keep"
+	@$(PY) -m benchmarks $(ARGS)
+
 clean:  ## remove what is built; chapters, .venv and downloads stay
 	@rm -rf _build build .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-distclean: clean  ## also remove .venv
-	@rm -rf .venv
+distclean: clean  ## also remove .venv and what an interrupted benchmark kept
+	@rm -rf .venv .benchmarks
