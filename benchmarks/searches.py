@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from scaling_utils import fit_law
+from scaling_utils.errors import FitError
 from scaling_utils.fit_studies import random_family
 from scaling_utils.fitting.guide import fit_guide
 from scaling_utils.fitting.log_huber import fit_log_huber
@@ -95,7 +96,10 @@ def problem(number: int, starts: int, loss: str, _code: str) -> dict[str, float]
 
     def record(name: str, function: Callable[[], float]) -> None:
         begin = time.process_time()
-        out[f"{name} objective"] = function()
+        try:
+            out[f"{name} objective"] = function()
+        except FitError:  # one local search can give up
+            out[f"{name} objective"] = np.inf
         out[f"{name} seconds"] = time.process_time() - begin
 
     record(NAMES[loss], lambda: FITS[loss](params, tokens, losses, {})[1])
@@ -164,8 +168,9 @@ def summary(solved: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         Indexed by method: ``seconds`` (median CPU time of a problem), ``ratio`` (median over
         problems of the time over that of the first method), ``arrived`` (share of problems within
-        :data:`ARRIVED` of the lowest value found by anyone) and ``excess`` (the largest relative
-        excess over the best of the other methods; negative if always lower).
+        :data:`ARRIVED` of the lowest value found by anyone), ``excess`` (the largest relative
+        excess over the best of the other methods where there is a law; negative if always lower)
+        and ``failed`` (problems for which there is none).
 
     Examples
     --------
@@ -185,7 +190,8 @@ def summary(solved: pd.DataFrame) -> pd.DataFrame:
             "seconds": times.median(),
             "ratio": times.div(times[names[0]], axis=0).median(),
             "arrived": (found.div(lowest, axis=0) <= 1 + ARRIVED).mean(),
-            "excess": (found / others - 1).max(),
+            "excess": (found / others - 1).where(np.isfinite(found)).max(),
+            "failed": (~np.isfinite(found)).sum(),
         }
     ).rename_axis("method")
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import searches
+from scaling_utils.errors import FitError
 from scaling_utils.fit_studies import random_family
 from scaling_utils.objective import start_grid
 
@@ -44,3 +45,15 @@ def test_an_interrupted_benchmark_goes_on(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_what_is_without_noise_is_recovered() -> None:
     assert searches.recovery(5) < 1e-8
+
+
+def test_a_search_that_gives_up_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_up(*_: object) -> None:
+        raise FitError("no law")
+
+    monkeypatch.setattr(searches, "fit_guide", give_up)
+    solved = searches.solve(2, 3, "squares", folder=None, n_jobs=1, progress=False)
+    table = searches.summary(solved)
+    assert table.loc["curve_fit, guide's start", "failed"] == 2
+    assert table.loc["curve_fit, guide's start", "arrived"] == 0
+    assert table.loc["least_squares", "failed"] == 0
