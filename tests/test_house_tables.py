@@ -89,14 +89,30 @@ def test_larger_is_better_at_equal_tokens(runs: pd.DataFrame) -> None:
 
 
 def test_seeds_and_schedules_are_those_of_the_card(runs: pd.DataFrame) -> None:
-    ends = runs[(runs["family"] == "house-lstm") & (runs["kind"] == "decayed")]
+    ends = runs[runs["kind"] == "decayed"]
     repeated = ends[(ends["schedule"] == "wsd") & (ends["init_seed"] == ends["data_seed"])]
-    seeds = repeated.groupby("params")["seed"].nunique()
-    assert (seeds.sort_index().iloc[:5] >= 5).all()
+    seeds = repeated.groupby(["family", "params"])["seed"].nunique()
+    for family in ("house-lstm", "house-conv"):
+        assert (seeds[family].sort_index().iloc[:5] >= 5).all(), family
+        assert (seeds[family] >= 3).all(), family
+    lstm = ends[ends["family"] == "house-lstm"]
     for schedule in ("cosine", "cosine-half"):
-        assert ends.loc[ends["schedule"] == schedule, "params"].nunique() >= 5, schedule
-    smallest = ends[ends["params"] == ends["params"].min()]
-    assert {101, 102, 103, 104, 201, 202, 203, 204} <= set(smallest["seed"])
+        assert lstm.loc[lstm["schedule"] == schedule, "params"].nunique() == 7, schedule
+    alone = lstm[lstm["init_seed"] != lstm["data_seed"]]
+    assert alone["size"].nunique() == 2
+    for _, part in alone.groupby("size"):
+        assert {101, 102, 103, 104, 201, 202, 203, 204} <= set(part["seed"])
+
+
+def test_small_models_were_trained_longer(runs: pd.DataFrame) -> None:
+    trunks = runs[(runs["kind"] == "raw") & (runs["schedule"] == "constant")]
+    seed = trunks[trunks["seed"] == 0]
+    longest = seed.groupby(["family", "params"])["tokens"].max() / 2**20
+    assert (longest["house-lstm"].sort_index().iloc[:3] == 16).all()
+    assert (longest["house-conv"].sort_index().iloc[:3] == 8).all()
+    # Fifty checkpoints and more where a trunk goes on beyond the first 2 Mi tokens.
+    marks = seed.groupby(["family", "params"])["tokens"].nunique()
+    assert (marks[longest > 2] >= 50).all()
 
 
 def test_other_tables() -> None:
