@@ -71,6 +71,8 @@ def measure(*, full: bool, n_jobs: int) -> pd.DataFrame:
         solved = searches.solve(problems, starts, loss, folder=FOLDER, n_jobs=n_jobs, progress=True)
         table = searches.summary(solved).reset_index().assign(size=len(solved))
         add(loss, table.assign(note=[f"{n} failed" for n in table["failed"]]))
+        if loss == "squares":
+            add("inside", searches.inside_the_box(solved))
     worst = searches.recovery(100)
     add("recovery", pd.DataFrame({"method": ["least_squares"], "size": [100], "excess": [worst]}))
     counts = [10**k for k in range(3, extent.checkpoints + 1)]

@@ -16,7 +16,7 @@ from scaling_utils.errors import FitError
 from scaling_utils.fit_studies import random_family
 from scaling_utils.fitting.guide import fit_guide
 from scaling_utils.fitting.log_huber import fit_log_huber
-from scaling_utils.fitting.varpro import fit_varpro
+from scaling_utils.fitting.varpro import EXPONENT_BOX, fit_varpro
 from scaling_utils.grids import module_meaning
 from scaling_utils.jobs import run_jobs
 from scaling_utils.objective import search, start_grid
@@ -35,6 +35,7 @@ FITS: dict[str, Callable[..., tuple[dict[str, float], float]]] = {
     "squares": fit_varpro,
     "log_huber": fit_log_huber,
 }
+COLUMNS = ("params", "tokens", "loss")
 NAMES = {"squares": "least_squares", "log_huber": "log_huber"}
 
 
@@ -194,6 +195,37 @@ def summary(solved: pd.DataFrame) -> pd.DataFrame:
             "failed": (~np.isfinite(found)).sum(),
         }
     ).rename_axis("method")
+
+
+def inside_the_box(solved: pd.DataFrame) -> pd.DataFrame:
+    """Look apart at problems whose least squares has no exponent at an edge of its box.
+
+    A search by L-BFGS knows no box.  Where an exponent leaves that of
+    :mod:`scaling_utils.fitting.varpro` its term is all but a constant, or all but gone, and the two
+    differ by construction; ``fit_law`` warns of it.
+
+    Parameters
+    ----------
+    solved : pandas.DataFrame
+        Result of :func:`solve` for squares.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row: ``size``, problems inside; ``arrived`` and ``excess`` of least squares there, as in
+        :func:`summary`.
+    """
+    low, high = EXPONENT_BOX
+    inside = []
+    for number in range(len(solved)):
+        _, runs = random_family(np.random.default_rng([SEED, number]))
+        params, tokens, losses = (runs[c].to_numpy("float64") for c in COLUMNS)
+        law, _ = fit_varpro(params, tokens, losses, {})
+        ends = law["alpha"], law["beta"]
+        inside.append(low * (1 + ARRIVED) < min(ends) and max(ends) < high * (1 - ARRIVED))
+    table = summary(solved[inside])
+    row = table.loc[[NAMES["squares"]], ["arrived", "excess"]]
+    return row.assign(size=sum(inside)).rename_axis("method").reset_index()
 
 
 def recovery(problems: int) -> float:

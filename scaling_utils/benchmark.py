@@ -13,7 +13,7 @@ import pandas as pd
 from scaling_utils.grids import module_meaning
 from scaling_utils.kept import kept_path, load_kept
 
-SECTIONS = ("squares", "log_huber", "recovery", "checkpoints", "laws", "grids", "machine")
+SECTIONS = ("squares", "inside", "log_huber", "recovery", "checkpoints", "laws", "grids", "machine")
 """Parts of the table, see :func:`load_benchmark`."""
 
 COLUMNS = ("section", "task", "method", "size", "seconds", "ratio", "arrived", "excess", "note")
@@ -55,7 +55,8 @@ def load_benchmark(section: str | None = None) -> pd.DataFrame:
     section : str, optional
         ``"squares"`` and ``"log_huber"``: random problems, by each method (``size`` problems,
         CPU ``seconds`` of the median problem, ``ratio`` of times to the first method, the share
-        that ``arrived``, the largest ``excess``); ``"recovery"``: largest relative error without
+        that ``arrived``, the largest ``excess``); ``"inside"``: the same of least squares where no
+        exponent is at an edge of its box; ``"recovery"``: largest relative error without
         noise (``excess``); ``"checkpoints"``: seconds of one ``fit_law`` by number of checkpoints;
         ``"laws"``: seconds of all laws, by number of laws; ``"grids"``: of the guide's grids;
         ``"machine"``: what it was measured on (``task`` and ``note``).  By default all.

@@ -18,6 +18,10 @@ def test_our_fit_is_never_beaten_by_many_starts(loss: str) -> None:
     assert table.loc[ours, "excess"] <= searches.ARRIVED
     assert table.loc[ours, "arrived"] == 1
     assert table.loc[opponent, "ratio"] > 1
+    if loss == "squares":
+        inside = searches.inside_the_box(solved).iloc[0]
+        assert inside["size"] <= 4
+        assert inside["arrived"] == 1
     # The opponent is a real one: the ends of its searches are minima in most problems.
     assert table.loc[opponent, "arrived"] >= 0.5
 
