@@ -8,7 +8,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from scaling_utils.style import MARKERS, PALETTE
 
@@ -37,7 +36,7 @@ def draw_methods(
     Returns
     -------
     matplotlib.axes.Axes
-        Width on a logarithmic axis; widths that are not finite are left out.
+        Widths that are not finite are left out.
     """
     if ax is None:
         ax = plt.subplots(figsize=(6.5, 4.4))[1]
@@ -53,8 +52,6 @@ def draw_methods(
         ax.plot(width, held, color=color, lw=1.4, zorder=2)
         ax.plot(width[:1], held[:1], marker, color=color, mfc="white", mew=1.6, ms=8, zorder=3)
         ax.plot(width[1:], held[1:], marker, color=color, ms=9, zorder=3, label=names[method])
-    ax.set(xscale="log", ylim=(0, 102), xlabel="median width (%)", ylabel="held (%)")
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set(xlim=(0, None), ylim=(0, 102), xlabel="median width (%)", ylabel="held (%)")
     ax.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=2)
     return ax
