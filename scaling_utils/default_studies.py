@@ -172,7 +172,7 @@ def beside_restricted(study: pd.DataFrame, accuracy: pd.DataFrame) -> pd.DataFra
     Parameters
     ----------
     study : pandas.DataFrame
-        Result of :func:`scaling_utils.restricted.load_study`.
+        Result of ``scaling_utils.restricted.load_study()``.
     accuracy : pandas.DataFrame
         Result of :func:`scaling_utils.accuracy.load_study`.
 
