@@ -56,7 +56,7 @@ unit: environment  ## unit tests, doctests and chapter checks
 nbval: environment  ## run every chapter again and compare each number with the committed one
 	@$(PYTEST) --nbval --nbval-current-env notebooks
 
-benchmark: environment  ## time the fits against SciPy, in some minutes; the book's table: ARGS="--full --keep"
+benchmark: environment  ## time the fits against SciPy, in two minutes; the book's table: ARGS="--full --keep"
 	@$(PY) -m benchmarks $(ARGS)
 
 clean:  ## remove what is built; chapters, .venv and downloads stay

@@ -50,7 +50,7 @@ def measure(*, full: bool, n_jobs: int) -> pd.DataFrame:
     Parameters
     ----------
     full : bool
-        The sizes that the book shows, which take about an hour of CPU; else some minutes.
+        The sizes that the book shows, which take about half an hour; else two minutes.
     n_jobs : int
         Processes for the random problems; all else is timed on one core.
 
