@@ -64,7 +64,8 @@ def load_benchmark(section: str | None = None) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns ``COLUMNS`` of this module; those that a section does not fill are dropped if it is named.
+        Columns ``COLUMNS`` of this module; those that a section does not fill are dropped if it is
+        named.
 
     Raises
     ------
