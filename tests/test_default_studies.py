@@ -23,13 +23,15 @@ def test_drawn_seeds_are_fitted_as_fit_law_fits_them() -> None:
     runs = load_runs("house-lstm")
     errors = seed_errors(runs, np.random.default_rng(3), draws=2)
     train, target = split_target(runs)
+    # The target's own seeds are averaged: their chance is not that of the training seeds.
+    goal = target.groupby(["params", "tokens"], as_index=False)["loss"].mean()
     rng = np.random.default_rng(3)
     for draw in range(2):
         one = draw_seeds(train, rng)
         assert one.groupby("params")["seed"].nunique().eq(1).all()
         for method in METHODS:
-            again = relative_residuals(fit_law(one, method=method), target).mean()
-            assert errors.loc[draw, method] == pytest.approx(again, abs=1e-5)
+            again = relative_residuals(fit_law(one, method=method), goal).mean()
+            assert errors.loc[draw, method] == pytest.approx(again, abs=1e-6)
 
 
 def test_seeds_are_drawn_by_the_generator_alone() -> None:
