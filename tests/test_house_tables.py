@@ -92,12 +92,14 @@ def test_seeds_and_schedules_are_those_of_the_card(runs: pd.DataFrame) -> None:
     ends = runs[runs["kind"] == "decayed"]
     repeated = ends[(ends["schedule"] == "wsd") & (ends["init_seed"] == ends["data_seed"])]
     seeds = repeated.groupby(["family", "params"])["seed"].nunique()
-    for family in ("house-lstm", "house-conv"):
+    for family in ("house-lstm", "house-conv", "house-prose"):
         assert (seeds[family].sort_index().iloc[:5] >= 5).all(), family
         assert (seeds[family] >= 3).all(), family
     lstm = ends[ends["family"] == "house-lstm"]
     for schedule in ("cosine", "cosine-half"):
         assert lstm.loc[lstm["schedule"] == schedule, "params"].nunique() == 7, schedule
+    prose = ends[(ends["family"] == "house-prose") & (ends["schedule"] != "wsd")]
+    assert prose.groupby("schedule")["params"].nunique().to_dict() == {"cosine": 5, "cosine-half": 5}
     alone = lstm[lstm["init_seed"] != lstm["data_seed"]]
     assert alone["size"].nunique() == 2
     for _, part in alone.groupby("size"):
@@ -110,6 +112,7 @@ def test_small_models_were_trained_longer(runs: pd.DataFrame) -> None:
     longest = seed.groupby(["family", "params"])["tokens"].max() / 2**20
     assert (longest["house-lstm"].sort_index().iloc[:3] == 16).all()
     assert (longest["house-conv"].sort_index().iloc[:3] == 8).all()
+    assert longest["house-lstm"].sort_index().iloc[3:5].eq(4).all()
     # Fifty checkpoints and more where a trunk goes on beyond the first 2 Mi tokens.
     marks = seed.groupby(["family", "params"])["tokens"].nunique()
     assert (marks[longest > 2] >= 50).all()
