@@ -17,7 +17,7 @@ from scaling_utils.fit_studies import random_family
 from scaling_utils.fitting.guide import fit_guide
 from scaling_utils.fitting.log_huber import fit_log_huber
 from scaling_utils.fitting.varpro import EXPONENT_BOX, fit_varpro
-from scaling_utils.grids import module_meaning
+from scaling_utils.grids import code_mark
 from scaling_utils.jobs import run_jobs
 from scaling_utils.objective import search, start_grid
 
@@ -82,7 +82,7 @@ def problem(number: int, starts: int, loss: str, _code: str) -> dict[str, float]
     loss : {"squares", "log_huber"}
         Objective.
     _code : str
-        Meaning of the code, so that a kept result is not used after a change.
+        Mark of the code, so that a kept result is not used after a change.
 
     Returns
     -------
@@ -119,10 +119,13 @@ def problem(number: int, starts: int, loss: str, _code: str) -> dict[str, float]
     return out
 
 
-def code() -> str:
-    """Meaning of the code that decides what a problem's results are."""
-    modules = ("objective", "fit_studies", "fitting.varpro", "fitting.log_huber", "fitting.guide")
-    return "".join(module_meaning(f"scaling_utils.{name}") for name in modules)
+def code(loss: str) -> str:
+    """Mark of the code that decides what the results of a problem are."""
+    ours = {
+        "squares": ("fitting.guide", "fitting.varpro"),
+        "log_huber": ("fitting.log_huber", "fitting.varpro"),
+    }
+    return code_mark(("objective", "fit_studies", *ours[loss]))
 
 
 def solve(
@@ -151,7 +154,7 @@ def solve(
     function: Any = problem
     if folder is not None:
         function = joblib.Memory(folder, verbose=0).cache(problem)
-    work = [(number, starts, loss, code()) for number in range(problems)]
+    work = [(number, starts, loss, code(loss)) for number in range(problems)]
     name = f"{loss}, {problems} problems"
     return pd.DataFrame(run_jobs(function, work, n_jobs=n_jobs, name=name, progress=progress))
 

@@ -11,7 +11,6 @@ with; :func:`load_study` reads what is kept.
 
 from __future__ import annotations
 
-import hashlib
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +25,7 @@ from scaling_utils.builtin import builtin_families
 from scaling_utils.calibration import cell_weights, claimed_sd, factor_of
 from scaling_utils.fitting.pooled import fit_pooled
 from scaling_utils.fitting.prior import pool, pooled_prior
-from scaling_utils.grids import fingerprint, module_meaning
+from scaling_utils.grids import code_mark, fingerprint
 from scaling_utils.jobs import run_jobs
 from scaling_utils.kept import kept_path, load_kept, mark_of, save_kept
 from scaling_utils.law import ScalingLaw
@@ -52,7 +51,15 @@ HOUSE = "house"
 SCALE_UPS = (1.0, 3.0, 10.0, 30.0, np.inf)
 """Edges of the ranges of scale-up that coverage is shown for."""
 
-CODE = ("accuracy", "calibration", "posterior", "schedules", "fitting.pooled", "fitting.prior")
+CODE = (
+    "accuracy",
+    "calibration",
+    "posterior",
+    "schedules",
+    "fitting.log_huber",
+    "fitting.pooled",
+    "fitting.prior",
+)
 FEWEST_SIZES = 3
 
 
@@ -204,17 +211,13 @@ def study_mark() -> str:
     str
         Changes when the numbers could.
     """
-    digest = hashlib.sha256()
-    for name in CODE:
-        digest.update(module_meaning(f"scaling_utils.{name}").encode())
-    for family in covered():
-        if family in catalogue():
-            digest.update(fingerprint(family).encode())
-    digest.update(pool().to_csv(index=False).encode())
     house = resources.files("scaling_utils").joinpath("house")
-    for file in ("runs.parquet", "markov.parquet"):
-        digest.update(house.joinpath(file).read_bytes())
-    return digest.hexdigest()
+    return code_mark(
+        CODE,
+        *(fingerprint(family) for family in covered() if family in catalogue()),
+        pool().to_csv(index=False),
+        *(house.joinpath(file).read_bytes() for file in ("runs.parquet", "markov.parquet")),
+    )
 
 
 def load_study() -> pd.DataFrame:

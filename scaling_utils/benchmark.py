@@ -6,11 +6,9 @@ kept); :func:`load_benchmark` reads it.  Seconds are those of one processor; rat
 
 from __future__ import annotations
 
-import hashlib
-
 import pandas as pd
 
-from scaling_utils.grids import module_meaning
+from scaling_utils.grids import code_mark
 from scaling_utils.kept import kept_path, load_kept
 
 SECTIONS = ("squares", "inside", "log_huber", "recovery", "checkpoints", "laws", "grids", "machine")
@@ -41,10 +39,7 @@ def benchmark_mark() -> str:
     str
         Changes when the figures could for reasons other than the machine.
     """
-    digest = hashlib.sha256()
-    for name in CODE:
-        digest.update(module_meaning(f"scaling_utils.{name}").encode())
-    return digest.hexdigest()
+    return code_mark(CODE)
 
 
 def load_benchmark(section: str | None = None) -> pd.DataFrame:

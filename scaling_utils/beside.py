@@ -9,7 +9,6 @@ the family's own group, and lays the three side by side.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,7 +17,7 @@ import pandas as pd
 from scaling_utils.backtest import backtest
 from scaling_utils.errors import UnknownOptionError
 from scaling_utils.fitting.prior import pool
-from scaling_utils.grids import GRIDS, covered, fingerprint, load_grid, module_meaning, thinned
+from scaling_utils.grids import GRIDS, code_mark, covered, fingerprint, load_grid, thinned
 from scaling_utils.jobs import run_jobs
 from scaling_utils.kept import kept_path, load_kept, mark_of, save_kept
 from scaling_utils.published.catalogue import catalogue
@@ -104,13 +103,7 @@ def beside_mark() -> str:
     str
         Changes when the numbers could.
     """
-    digest = hashlib.sha256()
-    for name in CODE:
-        digest.update(module_meaning(f"scaling_utils.{name}").encode())
-    for family in covered():
-        digest.update(fingerprint(family).encode())
-    digest.update(pool().to_csv(index=False).encode())
-    return digest.hexdigest()
+    return code_mark(CODE, *map(fingerprint, covered()), pool().to_csv(index=False))
 
 
 def load_default() -> pd.DataFrame:

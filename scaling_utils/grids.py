@@ -159,6 +159,34 @@ def module_meaning(name: str) -> str:
     return meaning(Path(str(importlib.import_module(name).__file__)).read_text())
 
 
+def code_mark(modules: Iterable[str], *data: str | bytes) -> str:
+    """Fingerprint modules of this package, and what else a kept table was made from.
+
+    Parameters
+    ----------
+    modules : iterable of str
+        Names of modules below ``scaling_utils``, such as ``"fitting.varpro"``.
+    *data : str or bytes
+        Anything else, such as the fingerprints of families.
+
+    Returns
+    -------
+    str
+        Changes with the meaning of a module or with the data.
+
+    Examples
+    --------
+    >>> code_mark(["law"], "a") == code_mark(["law"], "a") != code_mark(["law"], "b")
+    True
+    """
+    digest = hashlib.sha256()
+    for name in modules:
+        digest.update(module_meaning(f"scaling_utils.{name}").encode())
+    for part in data:
+        digest.update(part.encode() if isinstance(part, str) else part)
+    return digest.hexdigest()
+
+
 def meaning(source: str) -> str:
     r"""Code without what does not change what it does: comments, docstrings, layout.
 

@@ -22,8 +22,8 @@ from three on, and from all of their training.  Training sets and target are tho
 The last two are computed in an environment of their own (``tools/peers/README.md``), by two
 commands, the first here and the second there::
 
-    python -m scaling_utils.interval_widths export /tmp/training-sets.parquet
-    python -m tools.peers.run_simple_scaling_laws /tmp/training-sets.parquet \
+    python -m scaling_utils.interval_widths export training-sets.parquet
+    python -m tools.peers.run_simple_scaling_laws training-sets.parquet \
         scaling_utils/results/peer-intervals.csv
 
 Each row of that file names the digest of its training set, and rows of other training sets are
@@ -55,7 +55,7 @@ from scaling_utils.calibration import cell_weights
 from scaling_utils.errors import FitError
 from scaling_utils.fitting.guide import fit_guide
 from scaling_utils.fitting.varpro import fit_varpro
-from scaling_utils.grids import module_meaning
+from scaling_utils.grids import code_mark
 from scaling_utils.jobs import run_jobs
 from scaling_utils.kept import kept_path, load_kept, mark_of, save_kept
 from scaling_utils.law import PARAMETERS
@@ -656,11 +656,7 @@ def widths_mark() -> str:
     str
         Changes when the numbers could, the peer's among them.
     """
-    digest = hashlib.sha256(study_mark().encode())
-    for name in CODE:
-        digest.update(module_meaning(f"scaling_utils.{name}").encode())
-    digest.update(peer_rows().to_csv(index=False).encode())
-    return digest.hexdigest()
+    return code_mark(CODE, study_mark(), peer_rows().to_csv(index=False))
 
 
 def load_widths() -> pd.DataFrame:

@@ -4,7 +4,8 @@ The sum of Huber losses of :math:`\log \hat L - \log L` grows only linearly with
 0.001, so a few bad checkpoints, or one bad run, hardly move the law.  It has several local minima.
 Variable projection inside iterative reweighting maps them: for every pair of exponents of a grid,
 the linear parameters that are best for the present weights follow in closed form, and new weights
-from them.  Newton's method on the objective itself then descends from the lowest places of the map.
+from them.  Newton's method on the objective itself then descends from the lowest places of the map,
+and from the end of :mod:`.varpro`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling_utils.fitting.nonnegative import solve_nonnegative
-from scaling_utils.fitting.varpro import CENTRE, EXPONENT_BOX, LINEAR, TIE, distance
+from scaling_utils.fitting.varpro import (
+    CENTRE,
+    EXPONENT_BOX,
+    LINEAR,
+    TIE,
+    distance,
+    fit_varpro,
+)
 from scaling_utils.law import PARAMETERS
 
 Array = NDArray[np.float64]
@@ -123,10 +131,6 @@ def fit_log_huber(
     averaged: an average let the search of the original end early (Besiroglu et al. 2024, arXiv
     2404.10102).
 
-    The basins are found by reweighted least squares, which can miss the right one: of random
-    problems without noise about one in two hundred, with few sizes, ends elsewhere.  Least squares
-    has no such gap.
-
     Examples
     --------
     >>> n, d = (a.ravel() for a in np.meshgrid([1e7, 1e8, 1e9, 1e10], np.geomspace(1e9, 1e11, 9)))
@@ -179,7 +183,7 @@ def search(problem: LogProblem) -> tuple[float, Array]:
     if count > MAP_ROWS:
         order = np.lexsort((problem.z, problem.x))
         few = problem.rows(order[np.linspace(0, count - 1, MAP_ROWS).astype(np.intp)])
-    values, thetas = descend(few, starts(few))
+    values, thetas = descend(few, np.vstack([starts(few), least_squares_end(few)]))
     if few is not problem:
         # Ends that are equal to a few digits are one end, and far ones have lost.
         _, first = np.unique(np.array([f"{v:.4e}" for v in values]), return_index=True)
@@ -250,6 +254,22 @@ def starts(problem: LogProblem) -> Array:
             cell = i[k], j[k]
             found.append([*(part[cell] for part in linear), alphas[i[k]], betas[j[k]]])
     return np.array(found)
+
+
+def least_squares_end(problem: LogProblem) -> Array:
+    """Global minimum of least squares on relative residuals, to descend from too.
+
+    The maps are coarse: where few sizes leave a narrow valley, they can miss it.
+
+    Returns
+    -------
+    numpy.ndarray of shape (5,)
+        ``E, A, B, alpha, beta``.
+    """
+    weights = problem.weights / problem.loss**2
+    sizes, tokens = np.exp(problem.x), np.exp(problem.z)
+    law, _ = fit_varpro(sizes, tokens, problem.loss, problem.held, weights)
+    return np.array([law[name] for name in PARAMETERS])
 
 
 def exponent_map(

@@ -41,7 +41,7 @@ def test_an_interrupted_benchmark_goes_on(tmp_path: Path, monkeypatch: pytest.Mo
     # Kept times come back as they were, which no second run would repeat.
     again = searches.solve(3, 2, "squares", folder=tmp_path, n_jobs=1, progress=False)
     assert again.head(2).equals(first)
-    monkeypatch.setattr(searches, "code", lambda: "changed")
+    monkeypatch.setattr(searches, "code", lambda loss: "changed")
     changed = searches.solve(2, 2, "squares", folder=tmp_path, n_jobs=1, progress=False)
     assert not changed.equals(first)
     assert changed["least_squares objective"].equals(first["least_squares objective"])

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from scaling_utils import fit_law
@@ -77,26 +79,18 @@ def test_a_finer_map_finds_nothing_lower(seed: int) -> None:
     assert objective <= finer * (1 + 1e-6)
 
 
-# The same problems in every run: about one in two hundred is not recovered, see the test below, and
-# drawn anew each time it would fail this one at random.
-@pytest.mark.parametrize("seed", range(60))
+# The map of exponents by itself misses the valley of these.
+@example(1181)
+@example(5049)
+@example(5900)
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1))
 def test_recovers_a_noise_free_law(seed: int) -> None:
     runs, truth = random_problem(np.random.default_rng(seed), noise=0.0)
     law, objective = fit_log_huber(*arrays(runs), {})
     assert objective < 1e-20
     for name in PARAMETERS:
         assert law[name] == pytest.approx(getattr(truth, name), rel=1e-8)
-
-
-@pytest.mark.xfail(
-    reason="few sizes without noise: the search ends in a false basin",
-    strict=False,  # rounding may lead it elsewhere on another processor
-)
-@pytest.mark.parametrize("seed", [1181, 5049, 5900])
-def test_recovers_a_noise_free_law_of_a_false_basin(seed: int) -> None:
-    runs, _ = random_problem(np.random.default_rng(seed), noise=0.0)
-    _, objective = fit_log_huber(*arrays(runs), {})
-    assert objective < 1e-20
 
 
 def test_a_bad_run_moves_least_squares_only() -> None:
