@@ -134,8 +134,8 @@ def load_beside(name: str) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row for each cell: ``group``, ``family``, ``n_models``, ``smallest_params``,
-        ``fraction``, ``scale_up``, ``flops`` and the ARE (a fraction) of each of
-        :data:`COMPARED`.
+        ``largest_params``, ``fraction``, ``scale_up``, ``flops`` and the ARE (a fraction) of each
+        of :data:`COMPARED`.
 
     Raises
     ------
@@ -147,19 +147,15 @@ def load_beside(name: str) -> pd.DataFrame:
     if name not in DESIGNS:
         raise UnknownOptionError(f"{name!r} has no laws: choose one of {list(DESIGNS)}.")
     grid = load_grid(name)
+    grid = grid[(grid["variant"] == "corrected") & grid["method"].isin(COMPARED)]
     own = load_default()
-    both = pd.concat(
-        [
-            grid[(grid["variant"] == "corrected") & grid["method"].isin(COMPARED)],
-            own[own["grid"] == name].assign(method="pooled"),
-        ]
-    )
+    both = pd.concat([grid, own[own["grid"] == name].assign(method="pooled")])
     both = both[both["status"] == "ok"]
     wide = both.pivot(index=CELL, columns="method", values="are").dropna()
-    about = own.set_index(CELL)[["scale_up", "flops"]]
+    about = grid.drop_duplicates(CELL).set_index(CELL)[["largest_params", "scale_up", "flops"]]
     out = wide.join(about).reset_index().drop(columns="grid").rename_axis(columns=None)
     out.insert(0, "group", out["family"].map(lambda f: catalogue()[f].group))
-    front = ["group", "family", "n_models", "smallest_params", "fraction", "scale_up", "flops"]
+    front = ["group", *CELL[1:], "largest_params", "scale_up", "flops"]
     return out[[*front, *COMPARED]]
 
 
